@@ -1,0 +1,1 @@
+// Carries the precompiled ATen header that every other target reuses.

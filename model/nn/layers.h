@@ -1,0 +1,61 @@
+// The layers that every network here is made of: PyTorch's, with its names, as plain structs of tensors.
+// Each is differentiable and thread-compatible: calling it changes nothing.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "model/nn/weights.h"
+
+namespace easel {
+
+enum class Bias { kYes, kNo };
+
+// torch.nn.Linear: (..., in) → (..., out).
+// Outside of training, an input of fewer than 16 rows is padded to 16, because a matrix product's low bits depend on the row
+// count below that, and a row must have the same bits alone and in any batch.
+struct Linear {
+  Linear(const Weights& weights, int64_t in, int64_t out, Bias has_bias = Bias::kYes, Init init = Init::kXavierUniform);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight;  // (out, in)
+  at::Tensor bias;    // (out) or undefined
+};
+
+// torch.nn.Conv2d with a square kernel: (B, in, H, W) → (B, out, H', W').
+struct Conv2d {
+  Conv2d(const Weights& weights, int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t padding = 0);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight;  // (out, in, kernel, kernel)
+  at::Tensor bias;    // (out)
+  int64_t stride, padding;
+};
+
+// torch.nn.LayerNorm over the last dimension, with learned scale and shift.
+struct LayerNorm {
+  LayerNorm(const Weights& weights, int64_t dim, double eps = 1e-5);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight, bias;  // (dim)
+  double eps;
+};
+
+// torch.nn.GroupNorm over (B, C, H, W).
+struct GroupNorm {
+  GroupNorm(const Weights& weights, int64_t groups, int64_t channels, double eps);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight, bias;  // (channels)
+  int64_t groups;
+  double eps;
+};
+
+// Layer norm over the last dimension without learned parameters.
+at::Tensor PlainLayerNorm(const at::Tensor& x, double eps);
+
+// Multi-head attention over (B, L, H·D) tensors: splits heads, softmax(q kᵀ / √D + mask) v, joins heads.
+// `mask`: undefined, or broadcastable to (B, H, Lq, Lk): bool (true: attend) or float (added).
+at::Tensor MultiHeadAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
+                              const at::Tensor& mask = {}, bool causal = false);
+
+}  // namespace easel
