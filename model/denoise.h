@@ -1,0 +1,35 @@
+// One forward of the network for many generations: the only batched computation. A pure function.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "model/conditioning/conditioning.h"
+#include "model/sampling/guidance.h"
+#include "model/sampling/sampler.h"
+#include "model/transformers/transformer.h"
+
+namespace easel {
+
+// One generation's part in a forward. The pointers must live until Denoise returns.
+struct DenoiseInput {
+  ModelInput input;
+  const Conditioning* conditional = nullptr;    // one row; null when only the unconditional row is wanted (guidance scale 0)
+  const Conditioning* unconditional = nullptr;  // one row; null: no guidance, the conditional row alone
+  Guidance guidance;
+};
+
+// Calls task(i) for every i in [0, n), perhaps on several threads, and returns when all are done. Chosen by whoever owns
+// threads; model/ has none. Each call must itself use one intra-op thread for a row to keep its bits in any batch.
+using ForEach = std::function<void(int n, const std::function<void(int)>& task)>;
+void ForEachInTurn(int n, const std::function<void(int)>& task);
+
+// How many rows the inputs take: 1 or 2 each.
+int RowCount(const std::vector<DenoiseInput>& inputs);
+
+// The guided predictions, one (C, H, W) each, in the order of the inputs. All latents have one shape. The rows are split into
+// `chunks` (≥ 1) contiguous forwards of about equal size, which for_each may run at the same time.
+std::vector<at::Tensor> Denoise(const Transformer& transformer, const std::vector<DenoiseInput>& inputs, int chunks = 1,
+                                const ForEach& for_each = ForEachInTurn);
+
+}  // namespace easel

@@ -1,0 +1,96 @@
+// One loaded model directory: conditioner, transformer, autoencoder, schedule, and what may be asked of it.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/autoencoder/autoencoder.h"
+#include "model/autoencoder/latent_preview.h"
+#include "model/conditioning/conditioner.h"
+#include "model/denoise.h"
+#include "model/generation_spec.h"
+#include "model/image.h"
+#include "model/sampling/sampler.h"
+#include "model/transformers/transformer.h"
+
+namespace easel {
+
+// What a caller may ask of a model, and what it gets when it does not ask.
+struct ModelInfo {
+  std::string family;                     // _class_name of model_index.json
+  std::string transformer;                // the network's class, for example EaselDiT
+  int default_width = 0, default_height = 0;
+  int size_multiple = 1;                  // width and height must be multiples of it
+  bool fixed_size = true;                 // only the default size can be made
+  int default_steps = 50;
+  double default_guidance_scale = 1;
+  double default_flow_shift = 1;
+  bool takes_prompt = false, takes_class = false, takes_negative_prompt = false, takes_guidance = false;
+  bool takes_unconditional = false;
+  int max_prompt_tokens = 0;              // with the special ones; 0: takes no prompt
+  int num_classes = 0;
+  std::vector<std::vector<std::string>> class_names;  // by label: the names a class answers to; may be empty
+  std::vector<std::string> samplers;      // the first is the default
+  std::vector<std::string> preview_methods;  // of "linear", "decoder"; the first is the default
+  int latent_channels = 0, latent_downscale = 1;
+  int64_t weight_bytes = 0;
+};
+
+struct PipelineParts {
+  ModelInfo info;
+  std::unique_ptr<Conditioner> conditioner;
+  std::unique_ptr<Transformer> transformer;
+  std::unique_ptr<Autoencoder> autoencoder;       // null: the transformer works on pixels
+  std::optional<LatentPreview> latent_preview;
+  NoiseSchedule schedule;
+  PredictionKind prediction = PredictionKind::kVelocity;
+};
+
+// Immutable once built; every method may be called from several threads at once.
+class Pipeline {
+ public:
+  struct LoadOptions {
+    c10::Device device = c10::Device(c10::kCPU);
+    c10::ScalarType dtype = c10::kFloat;
+  };
+  // Errors name the file and the key or tensor.
+  static absl::StatusOr<std::unique_ptr<Pipeline>> Load(const std::string& directory, const LoadOptions& options);
+  explicit Pipeline(PipelineParts parts, const LoadOptions& options = {});
+
+  const ModelInfo& info() const { return parts_.info; }
+  const Conditioner& conditioner() const { return *parts_.conditioner; }
+  const Transformer& transformer() const { return *parts_.transformer; }
+  c10::Device device() const { return options_.device; }
+  c10::ScalarType dtype() const { return options_.dtype; }
+
+  // Fills what a generation starts from. `spec` must be one that Validate accepts.
+  absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(const GenerationSpec& spec) const;  // with the noise of spec.seed
+  // InvalidArgument whose message begins with the field's name (as in GenerationSpec) for what this model cannot make.
+  absl::Status Validate(const GenerationSpec& spec) const;
+  // A finished latent (C, h, w) to a picture; Internal if it holds NaN or infinity.
+  absl::StatusOr<Image> Decode(const at::Tensor& latent) const;
+  // "linear" or "decoder", one of info().preview_methods.
+  absl::StatusOr<Image> Preview(const at::Tensor& denoised, std::string_view method) const;
+
+  // The serial truth that the engine is tested against: one picture, one forward at a time.
+  absl::StatusOr<Image> Generate(const GenerationSpec& spec) const;
+
+ private:
+  PipelineParts parts_;
+  LoadOptions options_;
+};
+
+// The two rows of a guided generation, encoded. What DenoiseInput points at.
+struct GuidedConditioning {
+  std::optional<Conditioning> conditional, unconditional;  // as DenoiseInput wants them
+  int tokens_cut = 0;
+  bool cache_hit = false;
+};
+
+}  // namespace easel
