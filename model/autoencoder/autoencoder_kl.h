@@ -1,0 +1,66 @@
+// The convolutional variational autoencoder of Stable Diffusion, SD3 and FLUX, under diffusers' config keys
+// and tensor names (class AutoencoderKL). Also the network that easel-train trains: built from initial
+// values, it is differentiable.
+//
+//   pixels (3, H, W) ─► n levels of resnets, halved between levels ─► mean, log variance (2C, H/2ⁿ⁻¹, W/2ⁿ⁻¹)
+//   latent (C, h, w) ─► the same in reverse, doubled between levels ─► pixels (3, H, W)
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/autoencoder/autoencoder.h"
+#include "model/io/json.h"
+#include "model/nn/weights.h"
+
+namespace easel {
+
+struct AutoencoderKLParams {
+  int64_t in_channels = 3;
+  int64_t out_channels = 3;
+  std::vector<int64_t> block_out_channels = {64};  // a level each, from the pixels' side
+  int64_t layers_per_block = 1;                    // resnets a level; the decoder has one more
+  int64_t latent_channels = 4;
+  int64_t norm_num_groups = 32;
+  double scaling_factor = 0.18215;
+  double shift_factor = 0.0;
+  bool use_quant_conv = true;
+  bool use_post_quant_conv = true;
+  bool mid_block_add_attention = true;
+
+  // Keys that are absent take diffusers' defaults. An error names the key of a value that this network cannot
+  // follow: block types other than DownEncoderBlock2D and UpDecoderBlock2D, an activation other than SiLU,
+  // statistics of the latent (latents_mean, latents_std), pictures that are not RGB, channels that the groups
+  // do not divide.
+  static absl::StatusOr<AutoencoderKLParams> FromConfig(JsonObject& config);
+};
+
+// Keeps the memory format of its input: channels-last pixels stay so throughout.
+class AutoencoderKL : public Autoencoder {
+ public:
+  AutoencoderKL(const AutoencoderKLParams& params, const Weights& weights);
+  ~AutoencoderKL() override;
+
+  at::Tensor Encode(const at::Tensor& pixels) const override;  // (mean - shift) * scaling
+  at::Tensor Decode(const at::Tensor& latent) const override;
+  int64_t latent_channels() const override { return params_.latent_channels; }
+  int64_t downscale() const override { return int64_t{1} << (params_.block_out_channels.size() - 1); }
+
+  // Pixels (B, 3, H, W) → (B, 2C, h, w): the posterior's mean, then its log variance; neither scaled nor
+  // clamped.
+  at::Tensor Moments(const at::Tensor& pixels) const;
+
+ private:
+  struct Encoder;
+  struct Decoder;
+
+  const AutoencoderKLParams params_;
+  std::unique_ptr<const Encoder> encoder_;
+  std::unique_ptr<const Decoder> decoder_;
+};
+
+}  // namespace easel
