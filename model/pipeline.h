@@ -52,6 +52,23 @@ struct PipelineParts {
   PredictionKind prediction = PredictionKind::kVelocity;
 };
 
+// The prompts of one generation as token ids: the rows that its guidance needs, and no others. A plain value.
+struct TokenizedPrompts {
+  std::optional<TokenizedCondition> conditional, unconditional;  // as in GuidedConditioning
+  int tokens_cut = 0;  // what did not fit into the encoder, of prompt and negative prompt together
+};
+
+// The same after the encoders: what DenoiseInput points at.
+struct GuidedConditioning {
+  std::optional<Conditioning> conditional;    // absent: guidance scale 0, the unconditional row alone
+  std::optional<Conditioning> unconditional;  // absent: no guidance, the conditional row alone
+  int tokens_cut = 0;
+  bool cache_hit = false;  // for a cache of the caller's; Encode leaves it false
+};
+
+// One generation's part in the next forward. `conditioning` must live as long as the result. REQUIRES: !sampler.done()
+DenoiseInput NextInput(const Sampler& sampler, const GuidedConditioning& conditioning, const GenerationSpec& spec);
+
 // Immutable once built; every method may be called from several threads at once.
 class Pipeline {
  public:
@@ -73,6 +90,10 @@ class Pipeline {
   absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(const GenerationSpec& spec) const;  // with the noise of spec.seed
   // InvalidArgument whose message begins with the field's name (as in GenerationSpec) for what this model cannot make.
   absl::Status Validate(const GenerationSpec& spec) const;
+  // Tokenizes prompt and negative prompt: cheap, on the CPU, on any thread. `spec` must be one that Validate accepts.
+  absl::StatusOr<TokenizedPrompts> Tokenize(const GenerationSpec& spec) const;
+  // Runs the text encoder where there is one; to be called on the device's thread.
+  absl::StatusOr<GuidedConditioning> Encode(const TokenizedPrompts& prompts) const;
   // A finished latent (C, h, w) to a picture; Internal if it holds NaN or infinity.
   absl::StatusOr<Image> Decode(const at::Tensor& latent) const;
   // "linear" or "decoder", one of info().preview_methods.
@@ -84,13 +105,6 @@ class Pipeline {
  private:
   PipelineParts parts_;
   LoadOptions options_;
-};
-
-// The two rows of a guided generation, encoded. What DenoiseInput points at.
-struct GuidedConditioning {
-  std::optional<Conditioning> conditional, unconditional;  // as DenoiseInput wants them
-  int tokens_cut = 0;
-  bool cache_hit = false;
 };
 
 }  // namespace easel
