@@ -16,37 +16,17 @@
 #include "model/denoise.h"
 #include "model/generation_spec.h"
 #include "model/image.h"
+#include "model/model_info.h"
 #include "model/sampling/sampler.h"
 #include "model/transformers/transformer.h"
 
 namespace easel {
 
-// What a caller may ask of a model, and what it gets when it does not ask.
-struct ModelInfo {
-  std::string family;                     // _class_name of model_index.json
-  std::string transformer;                // the network's class, for example EaselDiT
-  int default_width = 0, default_height = 0;
-  int size_multiple = 1;                  // width and height must be multiples of it
-  bool fixed_size = true;                 // only the default size can be made
-  int default_steps = 50;
-  double default_guidance_scale = 1;
-  double default_flow_shift = 1;
-  bool takes_prompt = false, takes_class = false, takes_negative_prompt = false, takes_guidance = false;
-  bool takes_unconditional = false;
-  int max_prompt_tokens = 0;              // with the special ones; 0: takes no prompt
-  int num_classes = 0;
-  std::vector<std::vector<std::string>> class_names;  // by label: the names a class answers to; may be empty
-  std::vector<std::string> samplers;      // the first is the default
-  std::vector<std::string> preview_methods;  // of "linear", "decoder"; the first is the default
-  int latent_channels = 0, latent_downscale = 1;
-  int64_t weight_bytes = 0;
-};
-
 struct PipelineParts {
   ModelInfo info;
   std::unique_ptr<Conditioner> conditioner;
   std::unique_ptr<Transformer> transformer;
-  std::unique_ptr<Autoencoder> autoencoder;       // null: the transformer works on pixels
+  std::unique_ptr<Autoencoder> autoencoder;  // null: the transformer works on pixels
   std::optional<LatentPreview> latent_preview;
   NoiseSchedule schedule;
   PredictionKind prediction = PredictionKind::kVelocity;
@@ -63,11 +43,14 @@ struct GuidedConditioning {
   std::optional<Conditioning> conditional;    // absent: guidance scale 0, the unconditional row alone
   std::optional<Conditioning> unconditional;  // absent: no guidance, the conditional row alone
   int tokens_cut = 0;
-  bool cache_hit = false;  // for a cache of the caller's; Encode leaves it false
+  bool cache_hit = false;               // for a cache of the caller's; Encode leaves it false
+  c10::ScalarType dtype = c10::kFloat;  // what the network computes in, and so takes its latents in
 };
 
-// One generation's part in the next forward. `conditioning` must live as long as the result. REQUIRES: !sampler.done()
-DenoiseInput NextInput(const Sampler& sampler, const GuidedConditioning& conditioning, const GenerationSpec& spec);
+// One generation's part in the next forward. `conditioning` must live as long as the result. REQUIRES:
+// !sampler.done()
+DenoiseInput NextInput(const Sampler& sampler, const GuidedConditioning& conditioning,
+                       const GenerationSpec& spec);
 
 // Immutable once built; every method may be called from several threads at once.
 class Pipeline {
@@ -77,7 +60,8 @@ class Pipeline {
     c10::ScalarType dtype = c10::kFloat;
   };
   // Errors name the file and the key or tensor.
-  static absl::StatusOr<std::unique_ptr<Pipeline>> Load(const std::string& directory, const LoadOptions& options);
+  static absl::StatusOr<std::unique_ptr<Pipeline>> Load(const std::string& directory,
+                                                        const LoadOptions& options);
   explicit Pipeline(PipelineParts parts, const LoadOptions& options = {});
 
   const ModelInfo& info() const { return parts_.info; }
@@ -87,10 +71,13 @@ class Pipeline {
   c10::ScalarType dtype() const { return options_.dtype; }
 
   // Fills what a generation starts from. `spec` must be one that Validate accepts.
-  absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(const GenerationSpec& spec) const;  // with the noise of spec.seed
-  // InvalidArgument whose message begins with the field's name (as in GenerationSpec) for what this model cannot make.
+  absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(
+      const GenerationSpec& spec) const;  // with the noise of spec.seed
+  // InvalidArgument whose message begins with the field's name (as in GenerationSpec) for what this model
+  // cannot make.
   absl::Status Validate(const GenerationSpec& spec) const;
-  // Tokenizes prompt and negative prompt: cheap, on the CPU, on any thread. `spec` must be one that Validate accepts.
+  // Tokenizes prompt and negative prompt: cheap, on the CPU, on any thread. `spec` must be one that Validate
+  // accepts.
   absl::StatusOr<TokenizedPrompts> Tokenize(const GenerationSpec& spec) const;
   // Runs the text encoder where there is one; to be called on the device's thread.
   absl::StatusOr<GuidedConditioning> Encode(const TokenizedPrompts& prompts) const;

@@ -1,0 +1,63 @@
+// Job: one picture asked for, complete, on its way to a worker. JobHandle: its caller's end.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "model/generation_spec.h"
+#include "server/engine/job_listener.h"
+
+namespace easel {
+
+struct TokenizedPrompts;  // model/pipeline.h
+
+// Set once by the handle, read by the worker at the top of each turn.
+using CancelFlag = std::atomic<bool>;
+
+// Cancels its job when dropped; a handle must be kept until the job's last event. Movable; may outlive the
+// engine.
+class JobHandle {
+ public:
+  JobHandle() = default;  // of no job
+  JobHandle(std::shared_ptr<CancelFlag> cancelled, int tokens_cut)
+      : cancelled_(std::move(cancelled)), tokens_cut_(tokens_cut) {}
+  JobHandle(JobHandle&&) = default;
+  JobHandle& operator=(JobHandle&& other) {
+    Cancel();
+    cancelled_ = std::move(other.cancelled_);
+    tokens_cut_ = other.tokens_cut_;
+    return *this;
+  }
+  ~JobHandle() { Cancel(); }
+
+  // The job ends with OnFailure(Cancelled) at the worker's next turn, unless it has ended by then.
+  // Idempotent; any thread.
+  void Cancel() {
+    if (cancelled_ != nullptr) *cancelled_ = true;
+  }
+  // Tokens of prompt and negative prompt that the text encoder could not take.
+  int tokens_cut() const { return tokens_cut_; }
+
+ private:
+  std::shared_ptr<CancelFlag> cancelled_;
+  int tokens_cut_ = 0;
+};
+
+// Moved from Submit's thread through the JobQueue to a worker's, which owns it from then on.
+struct Job {
+  int model = 0;  // index into the engine's models
+  GenerationSpec spec;
+  std::shared_ptr<const TokenizedPrompts> prompts;  // shared by a request's pictures
+  std::shared_ptr<JobListener> listener;
+  std::shared_ptr<const CancelFlag> cancelled;
+  absl::Time submitted;
+  absl::Time deadline = absl::InfiniteFuture();
+  int preview_every_n_steps = 0;  // 0: none
+  std::string preview_method;
+  int rows = 1;  // of a forward: 2 with guidance
+};
+
+}  // namespace easel
