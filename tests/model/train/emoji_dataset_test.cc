@@ -95,7 +95,8 @@ TEST(EmojiDatasetTest, ColoursAreRedFirstAndUpright) {
   EXPECT_GT(red[0], red[2] + 100);
   EXPECT_GT(blue[2], blue[0] + 100);
   // The wide side of "red triangle pointed down" is above.
-  const at::Tensor rows = (255 - Get("red triangle pointed down").pixels.to(at::kFloat)).sum(at::IntArrayRef{0, 2});
+  const at::Tensor rows =
+      (255 - Get("red triangle pointed down").pixels.to(at::kFloat)).sum(at::IntArrayRef{0, 2});
   EXPECT_GT(rows.narrow(0, 0, 32).sum().item<float>(), 1.5 * rows.narrow(0, 32, 32).sum().item<float>());
 }
 
