@@ -82,9 +82,11 @@ class Engine {
   // returns: everything else comes to the listeners. The handles are in the order of `pictures`. Errors,
   // after which no listener is called:
   //   NotFound           no such model
-  //   InvalidArgument    the message begins with the field's name (GenerationSpec's, preview_method, or
-  //   num_images) DeadlineExceeded   the deadline has passed already ResourceExhausted  more than max_queue
-  //   jobs would wait Unavailable        draining
+  //   InvalidArgument    the message begins with the field's name: one of GenerationSpec's, or `num_images`,
+  //                      `preview_method`, `preview_every_n_steps`
+  //   DeadlineExceeded   the deadline has passed already
+  //   ResourceExhausted  more than max_queue jobs would wait
+  //   Unavailable        draining
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
 

@@ -19,8 +19,9 @@ class EngineObserver {
   // no model's: `model` is empty).
   virtual void OnAdmitted(std::string_view model, int jobs) {}
   virtual void OnRejected(std::string_view model, absl::StatusCode code, int jobs) {}
-  // Jobs waiting and being worked on, in the whole engine; after each change.
-  virtual void OnQueueDepth(int waiting, int active) {}
+  // Jobs waiting, and being worked on, in the whole engine became so many more (negative: fewer). Changes,
+  // not levels, because the calls of several threads may overtake one another.
+  virtual void OnDepthChanged(int waiting, int active) {}
   // One job was taken up, after so long a wait.
   virtual void OnStarted(std::string_view model, double queue_seconds) {}
   // One job ended: kOk with its picture, else why not. accounting.steps of a cancelled one were done for
@@ -30,7 +31,7 @@ class EngineObserver {
   // `max_rows`.
   virtual void OnEvaluated(std::string_view model, std::string_view device, int rows, int max_rows, int jobs,
                            double seconds) {}
-  // One run of a stage, for one job (kTokenize, kPreview, kDecode) or for those taken up together (kEncode).
+  // One run of a stage.
   virtual void OnStage(std::string_view model, Stage stage, double seconds) {}
   // A preview was handed to its listener. `first`: of its job, so long after Submit.
   virtual void OnPreview(std::string_view model, bool first, double seconds_since_submit) {}
