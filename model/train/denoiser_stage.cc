@@ -1,0 +1,248 @@
+#include "model/train/denoiser_stage.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "model/conditioning/clip_tokenizer.h"
+#include "model/io/checkpoint.h"
+#include "model/io/status_macros.h"
+#include "model/train/autoencoder_stage.h"
+#include "model/train/bpe_trainer.h"
+#include "model/train/captions.h"
+#include "model/train/evaluation.h"
+#include "model/train/mixed_precision.h"
+#include "model/train/model_writer.h"
+#include "model/train/picture_grid.h"
+#include "model/train/progress.h"
+#include "model/train/run_state.h"
+
+namespace easel {
+namespace {
+
+constexpr int64_t kVocabulary = 1500;
+constexpr int64_t kMaxTokens = 24;
+constexpr int kDefaultSteps = 30;
+constexpr double kDefaultGuidance = 3;
+
+// Shares of the training rows by what they are conditioned on; the rest has nothing.
+constexpr double kTextShare = 0.60, kClassShare = 0.22, kBothShare = 0.08;
+
+// Everything that is trained in this stage.
+struct Networks {
+  Networks(const EaselDiTParams& dit, const ClipTextParams& text, uint64_t seed, c10::Device device)
+      : weights(seed, device),
+        transformer(dit, Weights(&weights) / "transformer"),
+        text_encoder(text, Weights(&weights) / "text_encoder") {}
+
+  // Rows whose `has_text` is false get zeros and an empty mask, as EaselDiT wants them.
+  Conditioning Condition(const at::Tensor& ids, const at::Tensor& mask, const at::Tensor& has_text, const at::Tensor& labels) const {
+    TextFeatures features = text_encoder.Forward(ids, mask);
+    at::Tensor present = has_text.to(features.hidden.dtype());
+    Conditioning c;
+    c.text = features.hidden * present.reshape({-1, 1, 1});
+    c.pooled = features.pooled * present.to(features.pooled.dtype()).unsqueeze(1);
+    c.text_mask = mask.logical_and(has_text.unsqueeze(1));
+    c.label = labels;
+    return c;
+  }
+
+  TrainableWeights weights;
+  EaselDiT transformer;
+  ClipTextEncoder text_encoder;
+};
+
+absl::Status TrainTokenizer(const EmojiDataset& dataset, const std::string& directory) {
+  std::vector<std::string> lines;
+  for (const EmojiPicture& picture : dataset.pictures()) {
+    for (int i = 0; i < 4; ++i) lines.push_back(picture.name);  // names weigh more than keywords
+    for (const std::string& keyword : picture.keywords) lines.push_back(keyword);
+  }
+  return TrainBpe(lines, kVocabulary, kMaxTokens, directory);
+}
+
+struct Batch {
+  at::Tensor ids, mask, has_text, labels;
+};
+
+// The captions and labels of the pictures, with parts dropped by the shares above.
+Batch MakeBatch(const EmojiDataset& dataset, const Tokenizer& tokenizer, const std::vector<int64_t>& indices,
+                std::mt19937_64& random) {
+  const CaptionSampler captions;
+  const int64_t null_class = dataset.class_names().size();
+  std::vector<int64_t> ids, labels;
+  std::vector<uint8_t> mask, has_text;
+  std::uniform_real_distribution<double> uniform;
+  for (int64_t index : indices) {
+    const EmojiPicture& picture = dataset.pictures()[index];
+    const double u = uniform(random);
+    const bool both = u < kBothShare;
+    const bool text = both || u < kBothShare + kTextShare;
+    const bool label = both || (u >= kBothShare + kTextShare && u < kBothShare + kTextShare + kClassShare);
+    Tokens tokens = tokenizer.Tokenize(text ? captions.Sample(picture, random) : "");
+    ids.insert(ids.end(), tokens.ids.begin(), tokens.ids.end());
+    mask.insert(mask.end(), tokens.mask.begin(), tokens.mask.end());
+    has_text.push_back(text);
+    labels.push_back(label ? picture.label : null_class);
+  }
+  const int64_t b = indices.size();
+  return {at::tensor(ids, at::kLong).reshape({b, -1}), at::tensor(mask, at::kByte).to(at::kBool).reshape({b, -1}),
+          at::tensor(has_text, at::kByte).to(at::kBool), at::tensor(labels, at::kLong)};
+}
+
+// Draws with the networks at hand, guided, Euler, many rows a forward.
+std::vector<at::Tensor> DrawAll(const Networks& n, const Tokenizer& tokenizer, const Autoencoder& autoencoder,
+                                const std::vector<DrawRequest>& requests, const DenoiserStageOptions& o, int64_t null_class) {
+  at::NoGradGuard no_grad;
+  constexpr size_t kRows = 50;
+  const EaselDiTParams& p = n.transformer.params();
+  std::vector<at::Tensor> pictures;
+  for (size_t begin = 0; begin < requests.size(); begin += kRows) {
+    const size_t end = std::min(requests.size(), begin + kRows);
+    std::vector<int64_t> ids, labels;
+    std::vector<uint8_t> mask, has_text;
+    std::vector<at::Tensor> noise;
+    for (size_t i = begin; i < end; ++i) {
+      Tokens tokens = tokenizer.Tokenize(requests[i].prompt.value_or(""));
+      ids.insert(ids.end(), tokens.ids.begin(), tokens.ids.end());
+      mask.insert(mask.end(), tokens.mask.begin(), tokens.mask.end());
+      has_text.push_back(requests[i].prompt.has_value());
+      labels.push_back(requests[i].class_label.value_or(null_class));
+      at::Generator generator = at::detail::createCPUGenerator(requests[i].seed);
+      noise.push_back(at::randn({p.in_channels, p.img_size, p.img_size}, generator, at::kFloat));
+    }
+    const int64_t b = end - begin;
+    MixedPrecision scope(o.device.type(), o.bfloat16);
+    auto tensor = [&](const auto& values, at::ScalarType type) { return at::tensor(values).to(type).to(o.device); };
+    at::Tensor all_ids = tensor(ids, at::kLong).reshape({b, -1}), all_mask = tensor(mask, at::kBool).reshape({b, -1});
+    at::Tensor text = tensor(has_text, at::kBool), all_labels = tensor(labels, at::kLong);
+    // Unconditional rows first, then the conditional ones: one forward for both.
+    Conditioning c = n.Condition(at::cat({all_ids, all_ids}), at::cat({all_mask, all_mask}), at::cat({at::zeros_like(text), text}),
+                                 at::cat({at::full_like(all_labels, null_class), all_labels}));
+    at::Tensor x = at::stack(noise).to(o.device);
+    for (int step = 0; step < kDefaultSteps; ++step) {
+      const double t = 1 - static_cast<double>(step) / kDefaultSteps;
+      at::Tensor v = n.transformer.Forward(at::cat({x, x}), at::full({2 * b}, t, x.options()), c).to(at::kFloat);
+      at::Tensor uncond = v.narrow(0, 0, b), cond = v.narrow(0, b, b);
+      x = x - (uncond + kDefaultGuidance * (cond - uncond)) / kDefaultSteps;
+    }
+    at::Tensor decoded = autoencoder.Decode(x).to(at::kFloat);
+    for (int64_t i = 0; i < b; ++i) pictures.push_back(decoded[i]);
+  }
+  return pictures;
+}
+
+NamedTensors Under(const std::string& prefix, const NamedTensors& tensors) {
+  NamedTensors result;
+  for (const auto& [name, t] : tensors) {
+    if (name.rfind(prefix, 0) == 0) result.emplace_back(name.substr(prefix.size()), t);
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptions& o) {
+  EASEL_ASSIGN_OR_RETURN(JsonObject config, JsonObject::Open(o.out + "/vae/config.json"));
+  EASEL_ASSIGN_OR_RETURN(AutoencoderKLParams vae, AutoencoderKLParams::FromConfig(config));
+  EASEL_ASSIGN_OR_RETURN(std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(o.out + "/vae", o.device, at::kFloat));
+  AutoencoderKL autoencoder(vae, Weights(checkpoint.get()));
+  EASEL_RETURN_IF_ERROR(checkpoint->Finish());
+
+  if (!std::filesystem::exists(o.out + "/tokenizer/vocab.json")) {
+    EASEL_RETURN_IF_ERROR(TrainTokenizer(dataset, o.out + "/tokenizer"));
+  }
+  EASEL_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, ClipTokenizer::Load(o.out + "/tokenizer"));
+
+  at::Tensor pixels = AllPixels(dataset, o.device);
+  at::Tensor latents;  // (N, C, h, w), mean 0 and variance 1 a channel
+  {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> parts;
+    for (const at::Tensor& part : pixels.split(64)) parts.push_back(autoencoder.Encode(part));
+    latents = at::cat(parts);
+  }
+  const int64_t count = latents.size(0), null_class = dataset.class_names().size();
+
+  ClipTextParams text;
+  text.vocab_size = kVocabulary;
+  text.hidden_size = 192;
+  text.intermediate_size = 768;
+  text.num_hidden_layers = 2;
+  text.num_attention_heads = 4;
+  text.max_position_embeddings = kMaxTokens;
+  text.hidden_act = "gelu";
+  text.eos_token_id = kVocabulary - 1;
+  EaselDiTParams dit;
+  dit.img_size = latents.size(2);
+  dit.in_channels = latents.size(1);
+  dit.num_classes = null_class;
+  dit.context_dim = text.hidden_size;
+
+  Networks networks(dit, text, o.seed, o.device);
+  OptimizerOptions optimizer_options;
+  optimizer_options.adam_rate = o.adam_rate;
+  optimizer_options.muon_rate = o.muon_rate;
+  Optimizer optimizer(networks.weights.parameters(), optimizer_options);
+  Ema ema(networks.weights.parameters(), 0.998);
+  const std::string state = o.work + "/denoiser.safetensors";
+  absl::Status loaded = LoadRun(state, networks.weights, ema, optimizer);
+  if (!loaded.ok() && !absl::IsNotFound(loaded)) return loaded;
+  const int64_t first = optimizer.steps();
+  std::printf("denoiser: %.2f M parameters, %ld pictures, %ld classes, from step %ld\n", networks.weights.count() / 1e6, count,
+              null_class, first);
+
+  // With the averages in place of the parameters: a grid to look at, a quick evaluation, and the model directory.
+  auto show = [&](int64_t step) -> absl::Status {
+    NamedTensors kept;
+    for (const auto& [name, t] : networks.weights.parameters()) kept.emplace_back(name, t.detach().clone());
+    EASEL_RETURN_IF_ERROR(CopyTensors(ema.averages(), networks.weights.parameters()));
+    Evaluation e = Evaluate(dataset, pixels, /*names=*/100, /*per_class=*/2, [&](const std::vector<DrawRequest>& requests) {
+      return DrawAll(networks, *tokenizer, autoencoder, requests, o, null_class);
+    });
+    std::printf("denoiser: step %ld: of %d names %.1f %% nearest, %.1f %% among five; of %d class requests %.1f %%\n", step, e.names,
+                100 * e.name_first, 100 * e.name_among_five, e.classes, 100 * e.class_right);
+    std::fflush(stdout);
+    std::vector<at::Tensor> shown = e.name_pictures;
+    shown.insert(shown.end(), e.class_pictures.begin(), e.class_pictures.end());
+    EASEL_RETURN_IF_ERROR(WritePictureGrid(absl::StrCat(o.work, "/denoiser-", step, ".png"), shown, 20));
+    DenoiserFiles files{dit, text, Under("transformer.", ema.averages()), Under("text_encoder.", ema.averages()),
+                        dataset.class_names(), kDefaultSteps, kDefaultGuidance};
+    EASEL_RETURN_IF_ERROR(WriteDenoiser(o.out, files));
+    return CopyTensors(kept, networks.weights.parameters());
+  };
+
+  Progress progress("denoiser", first, o.steps, o.batch);
+  for (int64_t step = first; step < o.steps; ++step) {
+    std::vector<int64_t> indices = BatchIndices(step, o.batch, count, o.seed);
+    std::mt19937_64 random(o.seed * 1000033 + step);
+    Batch batch = MakeBatch(dataset, *tokenizer, indices, random);
+    at::Generator generator = at::detail::createCPUGenerator(o.seed * 7907 + step);
+    at::Tensor data = latents.index_select(0, at::tensor(indices, at::kLong).to(o.device));
+    at::Tensor noise = at::randn(data.sizes(), generator, at::kFloat).to(o.device);
+    at::Tensor t = at::sigmoid(at::randn({o.batch}, generator, at::kFloat) + o.time_mean).to(o.device);
+    at::Tensor mix = t.reshape({-1, 1, 1, 1});
+    at::Tensor loss;
+    {
+      MixedPrecision scope(o.device.type(), o.bfloat16);
+      Conditioning c = networks.Condition(batch.ids.to(o.device), batch.mask.to(o.device), batch.has_text.to(o.device),
+                                          batch.labels.to(o.device));
+      at::Tensor v = networks.transformer.Forward((1 - mix) * data + mix * noise, t, c);
+      loss = (v.to(at::kFloat) - (noise - data)).square().mean();
+    }
+    loss.backward();
+    optimizer.Step(RateAt(step, o.steps, 60, o.decay_share));
+    ema.Update();
+    progress.Step(step, loss.item<double>());
+    const bool last = step + 1 == o.steps;
+    if ((step + 1) % o.save_every == 0 || last) EASEL_RETURN_IF_ERROR(SaveRun(state, networks.weights, ema, optimizer));
+    if ((step + 1) % o.grid_every == 0 || last) EASEL_RETURN_IF_ERROR(show(step + 1));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace easel
