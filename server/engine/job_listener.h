@@ -9,13 +9,11 @@
 
 namespace easel {
 
-// What one picture took. Seconds are wall time; those of stages that several jobs share count in full for
-// each.
+// What one picture took. Seconds are wall time.
 struct JobAccounting {
-  double queue_seconds = 0;   // from Submit until a worker took the job
-  double encode_seconds = 0;  // making its conditions, with those of the jobs taken at the same time
-  double denoise_seconds =
-      0;  // from the start of its first evaluation to the end of its last, others' turns included
+  double queue_seconds = 0;    // from Submit until a worker took the job
+  double encode_seconds = 0;   // making its condition; 0 when another picture of the request had made it
+  double denoise_seconds = 0;  // from its first evaluation to the end of its last, others' turns included
   double decode_seconds = 0;   // from latent to pixels
   double total_seconds = 0;    // from Submit to the end
   int steps = 0;               // steps done
@@ -23,10 +21,6 @@ struct JobAccounting {
   double mean_batch_size = 0;  // jobs in such an evaluation, itself included, on average
   bool prompt_cache_hit = false;
   std::string device;  // such as "cpu" or "cuda:0"; empty when no worker took the job
-};
-
-struct JobStart {
-  std::string device;
 };
 
 struct JobProgress {
@@ -39,8 +33,7 @@ struct JobProgress {
 
 // One listener hears of one job. The calls come one at a time, on the worker's thread, and must neither block
 // nor throw: a worker's every job waits meanwhile. The order is
-//   OnQueued*  OnStarted?  (OnProgress OnPreview?)*  then exactly one of OnImage and OnFailure, the last
-//   call.
+//   OnQueued*  OnStarted?  (OnProgress OnPreview?)*  then one of OnImage and OnFailure
 // The first of them may come before Submit returns. After the last the engine lets go of the listener.
 class JobListener {
  public:
@@ -49,7 +42,7 @@ class JobListener {
   // called when work begins at once. `position`: jobs to be begun before it. The wait is absent until the
   // model's pace is known.
   virtual void OnQueued(int position, std::optional<double> estimated_wait_seconds) = 0;
-  virtual void OnStarted(const JobStart& start) = 0;
+  virtual void OnStarted(const std::string& device) = 0;
   virtual void OnProgress(const JobProgress& progress) = 0;
   // After every n-th step but the last; `step`: steps done. Decoder previews may skip steps while others
   // share the worker.
