@@ -1,4 +1,5 @@
-// What a network predicts, and the conversions between those predictions at one time of the path x = alpha·data + sigma·noise.
+// What a network predicts, and the conversions between those predictions at one time of the path
+// x = alpha·data + sigma·noise.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,9 +13,15 @@ enum class PredictionKind {
   kEpsilon,   // the noise
 };
 
-// The clean latent that `prediction` implies at x. Same shape. kEpsilon REQUIRES alpha(t) > 0; at t = 1 the velocity form holds.
-at::Tensor ToDenoised(PredictionKind kind, const at::Tensor& prediction, const at::Tensor& x, double t, const NoiseSchedule& schedule);
-// The velocity that `prediction` implies at x, what Euler and Heun integrate. kEpsilon at t = 1 (alpha 0): the noise itself.
-at::Tensor ToVelocity(PredictionKind kind, const at::Tensor& prediction, const at::Tensor& x, double t, const NoiseSchedule& schedule);
+// Both take a prediction made at x and t and return a tensor of the same shape. At t = 1 nothing of the data
+// is left in x, so that kEpsilon says nothing about it: the data is then taken to be x − noise (0, if the
+// network is right), and the velocity to be the noise.
+
+// The clean latent that `prediction` implies.
+at::Tensor ToDenoised(PredictionKind kind, const at::Tensor& prediction, const at::Tensor& x, double t,
+                      const NoiseSchedule& schedule);
+// The velocity that `prediction` implies, which Euler and Heun integrate.
+at::Tensor ToVelocity(PredictionKind kind, const at::Tensor& prediction, const at::Tensor& x, double t,
+                      const NoiseSchedule& schedule);
 
 }  // namespace easel
