@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+
 #include "model/nn/weights.h"
 
 namespace easel {
@@ -15,6 +17,8 @@ enum class Bias { kYes, kNo };
 // count below that, and a row must have the same bits alone and in any batch.
 struct Linear {
   Linear(const Weights& weights, int64_t in, int64_t out, Bias has_bias = Bias::kYes, Init init = Init::kXavierUniform);
+  // Of tensors that a checkpoint keeps under other names or shapes: packed projections, a patch convolution.
+  Linear(at::Tensor weight, at::Tensor bias) : weight(std::move(weight)), bias(std::move(bias)) {}
   at::Tensor operator()(const at::Tensor& x) const;
 
   at::Tensor weight;  // (out, in)
