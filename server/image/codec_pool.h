@@ -1,0 +1,36 @@
+// A few CPU threads that turn pictures into files, so that no device's thread and no gRPC thread ever does.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace easel {
+
+class CodecPool {
+ public:
+  explicit CodecPool(int threads);  // ≥ 1
+  // Runs what was submitted, then joins. Bounded, since tasks are finite and nobody may submit any more.
+  ~CodecPool();
+  CodecPool(const CodecPool&) = delete;
+  CodecPool& operator=(const CodecPool&) = delete;
+
+  // Runs `task` on one of the threads; tasks begin in the order they come. Any thread may call it, a task
+  // too. Never blocks. The queue has no bound of its own: what is in flight is bounded where requests are
+  // admitted. `task` must not throw.
+  void Submit(std::function<void()> task);
+
+ private:
+  void Run();
+
+  absl::Mutex mutex_;
+  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;  // constant after construction
+};
+
+}  // namespace easel
