@@ -35,5 +35,6 @@ endfunction()
 # easel_uses_aten(target): compiles against LibTorch with the one precompiled ATen header (13 s a file becomes 3).
 function(easel_uses_aten target)
   target_link_libraries(${target} PUBLIC LibTorch::cpu)
+  target_compile_options(${target} PRIVATE -fPIC)  # an executable's -fPIE would not match the header's
   target_precompile_headers(${target} REUSE_FROM easel_aten_pch)
 endfunction()

@@ -11,25 +11,28 @@
 
 namespace easel {
 
-// One generation's part in a forward. The pointers must live until Denoise returns.
+// One generation's part in a forward. The pointers must live until Denoise returns; one of them is not null.
 struct DenoiseInput {
-  ModelInput input;
-  const Conditioning* conditional = nullptr;    // one row; null when only the unconditional row is wanted (guidance scale 0)
+  ModelInput input;                           // its latent in the network's dtype, on its device
+  const Conditioning* conditional = nullptr;  // one row; null: guidance scale 0, the unconditional row alone
   const Conditioning* unconditional = nullptr;  // one row; null: no guidance, the conditional row alone
   Guidance guidance;
 };
 
-// Calls task(i) for every i in [0, n), perhaps on several threads, and returns when all are done. Chosen by whoever owns
-// threads; model/ has none. Each call must itself use one intra-op thread for a row to keep its bits in any batch.
+// Calls task(i) for every i in [0, n), perhaps on several threads, and returns when all are done. Chosen by
+// whoever owns threads; model/ has none. Each call must itself use one intra-op thread for a row to keep its
+// bits in any batch.
 using ForEach = std::function<void(int n, const std::function<void(int)>& task)>;
 void ForEachInTurn(int n, const std::function<void(int)>& task);
 
 // How many rows the inputs take: 1 or 2 each.
 int RowCount(const std::vector<DenoiseInput>& inputs);
 
-// The guided predictions, one (C, H, W) each, in the order of the inputs. All latents have one shape. The rows are split into
-// `chunks` (≥ 1) contiguous forwards of about equal size, which for_each may run at the same time.
-std::vector<at::Tensor> Denoise(const Transformer& transformer, const std::vector<DenoiseInput>& inputs, int chunks = 1,
-                                const ForEach& for_each = ForEachInTurn);
+// The guided predictions, one (C, H, W) float32 each, in the order of the inputs. All latents have one shape,
+// and all conditionings the same tensors of one length. The rows are split into `chunks` (≥ 1) contiguous
+// forwards of about equal size (fewer when there are fewer rows), which for_each may run at the same time. A
+// prediction does not depend on its neighbours or on the chunks.
+std::vector<at::Tensor> Denoise(const Transformer& transformer, const std::vector<DenoiseInput>& inputs,
+                                int chunks = 1, const ForEach& for_each = ForEachInTurn);
 
 }  // namespace easel

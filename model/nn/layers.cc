@@ -1,6 +1,7 @@
 #include "model/nn/layers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace easel {
 namespace {
