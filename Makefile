@@ -1,0 +1,30 @@
+# Thin: the work is in deploy/setup.sh, CMake and deploy/demo.sh.
+#   make demo                  set up, build, serve the shipped model, draw a handful of requests at once into out/
+#   make test                  set up, build, every test
+#   make test SANITIZE=address (or thread): the engine and io tests of a build with that sanitizer
+#   make bench                 benchmarks with named workloads, a table each
+BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
+JOBS ?= $(shell nproc)
+
+.PHONY: all setup build demo test bench clean
+all: build
+
+setup:
+	@deploy/setup.sh
+
+build: setup
+	@cmake -S . -B $(BUILD) -G Ninja -DEASEL_SANITIZE=$(SANITIZE) >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+	@cmake --build $(BUILD) -j $(JOBS)
+
+demo: build
+	@deploy/demo.sh $(BUILD)
+
+test: build
+	@deploy/test.sh $(BUILD) $(SANITIZE)
+
+bench: build
+	@deploy/bench.sh $(BUILD)
+
+clean:
+	@rm -rf build build-* out

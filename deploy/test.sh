@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# deploy/test.sh BUILD [SANITIZER]: runs the tests of a build directory; with a sanitizer, those of our own threads and file readers.
+set -euo pipefail
+build=$1
+sanitizer=${2:-}
+here=$(cd "$(dirname "$0")/.." && pwd)
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+select=()
+case "$sanitizer" in
+  "") ;;
+  address|thread)
+    select=(-L unit -R '^(io|engine|service|image|client)\.|Sanitize')
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+    export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$here/tests/sanitizers/tsan.supp}
+    ;;
+  *) echo "unknown sanitizer $sanitizer: address or thread" >&2; exit 2 ;;
+esac
+status=0
+ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" "${select[@]}" 2>&1 | tee "$report" || status=$?
+# One line that says the same in any tool's words.
+total=$(sed -nE 's/.* tests failed out of ([0-9]+).*/\1/p' "$report" | tail -1)
+failed=$(sed -nE 's/.* ([0-9]+) tests failed out of .*/\1/p' "$report" | tail -1)
+echo "$((${total:-0} - ${failed:-0})) passed, ${failed:-0} failed"
+exit "$status"
