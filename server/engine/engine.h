@@ -90,16 +90,29 @@ class Engine {
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
 
-  // Takes no more jobs, waits for those it has, fails with Unavailable what is not done by `deadline`, and
-  // stops the workers. Blocks; further calls do the same wait.
+  // Takes no more jobs, waits for those it has, fails with Unavailable what is not done by `deadline` (at the
+  // next turn), and ends the workers. Blocks. Called by one thread at a time; once drained, the engine stays
+  // so.
   void Drain(absl::Time deadline);
 
  private:
-  const EngineOptions options_;
+  // Where one of models_ is.
+  struct Replicas {
+    std::vector<std::shared_ptr<const Pipeline>> pipelines;
+    std::vector<int> workers;  // that have one of them
+  };
+
+  absl::StatusOr<std::vector<JobHandle>> TrySubmit(int model, std::vector<PictureRequest> pictures,
+                                                   const SubmitOptions& options);
+  void StartWorkers(const std::vector<NamedPipeline>& models);
+
+  // Constant after construction, and so read by any thread.
+  EngineOptions options_;
   std::vector<ServedModel> models_;
-  std::vector<std::vector<std::shared_ptr<const Pipeline>>> pipelines_;  // of each model, one a device
+  std::vector<Replicas> replicas_;  // of each model
+
   std::unique_ptr<JobQueue> queue_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // emptied by Drain
 };
 
 }  // namespace easel
