@@ -28,10 +28,14 @@ def randomise(model, seed):
                 tensor.copy_(1 + 0.3 * noise)
             elif tensor.dim() == 1:
                 tensor.copy_(0.3 * noise)
-            elif "embed.weight" in name or "pos_embed" in name:
+            elif "class_embed" in name:
                 tensor.copy_(noise)
+            elif "pos_embed" in name:
+                tensor.copy_(0.1 * noise)
             else:
                 tensor.copy_(noise / tensor[0].numel() ** 0.5)
+            if any(part in name for part in ("patch_embed", "out_proj", "mlp.3")):
+                tensor.mul_(0.1)  # a small residual stream, so that the norms' eps shows
             tensor.copy_(tensor.half())
     return model.double().eval()
 
