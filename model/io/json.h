@@ -1,8 +1,7 @@
-// Typed reads of JSON; the only file of the project's model/ that knows the JSON library.
+// Typed reads of JSON, and its writing. Outside of this folder nothing in model/ knows the JSON library.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,11 +32,14 @@ class JsonObject {
   std::vector<double> Numbers(std::string_view key, std::optional<std::vector<double>> default_value = {});
   // Elements that are null read as "": model_index.json has [null, null].
   std::vector<std::string> Strings(std::string_view key, std::optional<std::vector<std::string>> default_value = {});
-  // [[numbers], ...], for example latent_rgb_factors.
-  std::vector<std::vector<double>> Rows(std::string_view key);
-  std::optional<JsonObject> Object(std::string_view key);               // nested; its faults are its own
-  std::vector<JsonObject> Objects(std::string_view key);                // array of objects
-  std::vector<std::pair<std::string, int64_t>> IntEntries() const;      // this object as name → integer (vocab.json)
+  // The next four hold what may well be absent: that is no fault, and reads as empty; another type is a fault.
+  std::vector<std::vector<double>> Rows(std::string_view key);  // [[numbers], ...], for example latent_rgb_factors
+  // [[strings], ...], a bare string being a row of one: tokenizer.json's merges, ["a b", ...] or [["a", "b"], ...]
+  std::vector<std::vector<std::string>> StringRows(std::string_view key);
+  std::optional<JsonObject> Object(std::string_view key);       // nested; its faults are its own
+  std::vector<JsonObject> Objects(std::string_view key);        // array of objects; their faults are their own
+  // This object as name → integer (vocab.json). A value that is no integer is a fault.
+  std::vector<std::pair<std::string, int64_t>> IntEntries();
   // Notes a fault of the caller's own finding at `key`: "model_index.json: key "x": <what>".
   void Fail(std::string_view key, const std::string& what);
 
@@ -46,12 +48,42 @@ class JsonObject {
 
  private:
   struct Impl;
+  struct Reader;  // how the reads above share their checks
+  JsonObject(std::shared_ptr<const Impl> impl, std::string path, std::string prefix)
+      : impl_(std::move(impl)), path_(std::move(path)), prefix_(std::move(prefix)) {}
+
   std::shared_ptr<const Impl> impl_;
   std::string path_;
+  std::string prefix_;  // of this object's keys in messages: "parent."
   absl::Status status_;
 };
 
-// Writes `text` to `path` through a temporary file. For the trainer, which makes its JSON with JsonText.
+// A JSON object to be written, its keys in the order of their first Set.
+class JsonWriter {
+ public:
+  void Set(std::string_view key, bool value);
+  void Set(std::string_view key, int value);
+  void Set(std::string_view key, int64_t value);
+  void Set(std::string_view key, double value);
+  void Set(std::string_view key, const char* value);
+  void Set(std::string_view key, std::string_view value);
+  void Set(std::string_view key, const std::vector<int64_t>& values);
+  void Set(std::string_view key, const std::vector<double>& values);
+  void Set(std::string_view key, const std::vector<std::string>& values);
+  void Set(std::string_view key, const std::vector<std::vector<double>>& rows);
+  void Set(std::string_view key, const JsonWriter& object);
+
+  // Indented by two blanks, a line a key, with a final newline.
+  std::string Text() const;
+
+ private:
+  void SetText(std::string_view key, std::string text);
+  std::string Body() const;
+
+  std::vector<std::pair<std::string, std::string>> entries_;  // both as JSON text
+};
+
+// Writes `text` to `path` through a temporary file, so that a crash leaves no half file.
 absl::Status WriteTextFile(const std::string& path, std::string_view text);
 
 }  // namespace easel
