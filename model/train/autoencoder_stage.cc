@@ -1,14 +1,17 @@
 #include "model/train/autoencoder_stage.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "model/io/status_macros.h"
 #include "model/train/mixed_precision.h"
 #include "model/train/model_writer.h"
+#include "model/train/parallel.h"
 #include "model/train/picture_grid.h"
 #include "model/train/progress.h"
 #include "model/train/run_state.h"
@@ -16,9 +19,11 @@
 namespace easel {
 namespace {
 
+constexpr int kParts = 4;  // of a batch, for the threads
+
 AutoencoderKLParams ShippedParams() {
   AutoencoderKLParams params;
-  params.block_out_channels = {32, 64, 96};
+  params.block_out_channels = {32, 48, 64};
   params.layers_per_block = 1;
   params.latent_channels = 4;
   params.norm_num_groups = 8;
@@ -52,6 +57,16 @@ void NormalizeLatents(const AutoencoderKL& autoencoder, const at::Tensor& pixels
   }
 }
 
+at::Tensor Loss(const AutoencoderKL& autoencoder, const at::Tensor& x, at::Generator& noise, const AutoencoderStageOptions& o) {
+  MixedPrecision scope(o.device.type(), o.bfloat16);
+  std::vector<at::Tensor> moments = autoencoder.Moments(x).to(at::kFloat).chunk(2, 1);
+  at::Tensor mean = moments[0], log_variance = moments[1].clamp(-20, 10);
+  at::Tensor z = mean + (log_variance * 0.5).exp() * at::randn(mean.sizes(), noise, at::kFloat).to(o.device);
+  at::Tensor error = autoencoder.Decode(z).to(at::kFloat) - x;
+  at::Tensor kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean();
+  return error.abs().mean() + 2 * error.square().mean() + o.kl_weight * kl;
+}
+
 }  // namespace
 
 at::Tensor AllPixels(const EmojiDataset& dataset, c10::Device device) {
@@ -61,7 +76,7 @@ at::Tensor AllPixels(const EmojiDataset& dataset, c10::Device device) {
 }
 
 double ReconstructionPsnr(const Autoencoder& autoencoder, const at::Tensor& pictures) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   double sum = 0;
   for (const at::Tensor& part : pictures.split(32)) {
     at::Tensor out = autoencoder.Decode(autoencoder.Encode(part)).to(at::kFloat).clamp(-1, 1);
@@ -91,27 +106,23 @@ absl::Status TrainAutoencoder(const EmojiDataset& dataset, const AutoencoderStag
   for (int64_t step = first; step < o.steps; ++step) {
     at::Tensor x = pixels.index_select(0, at::tensor(BatchIndices(step, o.batch, count, o.seed), at::kLong).to(o.device))
                        .contiguous(at::MemoryFormat::ChannelsLast);
-    at::Tensor loss;
-    {
-      MixedPrecision scope(o.device.type(), o.bfloat16);
-      std::vector<at::Tensor> moments = autoencoder.Moments(x).to(at::kFloat).chunk(2, 1);
-      at::Tensor mean = moments[0], log_variance = moments[1].clamp(-20, 10);
-      at::Generator noise = at::detail::createCPUGenerator(o.seed * 7919 + step);
-      at::Tensor z = mean + (log_variance * 0.5).exp() * at::randn(mean.sizes(), noise, at::kFloat).to(o.device);
-      at::Tensor error = autoencoder.Decode(z).to(at::kFloat) - x;
-      at::Tensor kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean();
-      loss = error.abs().mean() + 2 * error.square().mean() + o.kl_weight * kl;
-    }
-    loss.backward();
-    optimizer.Step(RateAt(step, o.steps, 100, 0.7));
+    const std::vector<at::Tensor> parts = x.split(o.batch / kParts);
+    std::vector<double> losses(parts.size());
+    ParallelFor(parts.size(), o.threads, [&](int i) {
+      at::Generator noise = at::detail::createCPUGenerator((o.seed * 7919 + step) * kParts + i);
+      at::Tensor loss = Loss(autoencoder, parts[i], noise, o) / static_cast<double>(parts.size());
+      loss.backward();
+      losses[i] = loss.item<double>();
+    });
+    optimizer.Step(RateAt(step, o.steps, 100, 0.7), o.threads);
     ema.Update();
-    progress.Step(step, loss.item<double>());
+    progress.Step(step, std::accumulate(losses.begin(), losses.end(), 0.0));
     if ((step + 1) % o.save_every == 0 || step + 1 == o.steps) {
       EASEL_RETURN_IF_ERROR(SaveRun(state, weights, ema, optimizer));
     }
   }
 
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   NamedTensors averages = ema.averages();
   EASEL_RETURN_IF_ERROR(CopyTensors(averages, weights.parameters()));
   NormalizeLatents(autoencoder, pixels, averages);

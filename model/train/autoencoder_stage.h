@@ -16,6 +16,7 @@ struct AutoencoderStageOptions {
   std::string out;   // model directory; writes out/vae
   c10::Device device = c10::Device(c10::kCPU);
   bool bfloat16 = true;
+  int threads = 1;   // CPU threads
   int64_t steps = 6000;
   int64_t batch = 24;
   double rate = 2e-3;

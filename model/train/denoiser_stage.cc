@@ -1,10 +1,12 @@
 #include "model/train/denoiser_stage.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <random>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +19,7 @@
 #include "model/train/evaluation.h"
 #include "model/train/mixed_precision.h"
 #include "model/train/model_writer.h"
+#include "model/train/parallel.h"
 #include "model/train/picture_grid.h"
 #include "model/train/progress.h"
 #include "model/train/run_state.h"
@@ -26,6 +29,7 @@ namespace {
 
 constexpr int64_t kVocabulary = 1500;
 constexpr int64_t kMaxTokens = 24;
+constexpr int kParts = 4;  // of a batch, for the CPU threads
 constexpr int kDefaultSteps = 30;
 constexpr double kDefaultGuidance = 3;
 
@@ -97,7 +101,7 @@ Batch MakeBatch(const EmojiDataset& dataset, const Tokenizer& tokenizer, const s
 // Draws with the networks at hand, guided, Euler, many rows a forward.
 std::vector<at::Tensor> DrawAll(const Networks& n, const Tokenizer& tokenizer, const Autoencoder& autoencoder,
                                 const std::vector<DrawRequest>& requests, const DenoiserStageOptions& o, int64_t null_class) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   constexpr size_t kRows = 50;
   const EaselDiTParams& p = n.transformer.params();
   std::vector<at::Tensor> pictures;
@@ -161,7 +165,7 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
   at::Tensor pixels = AllPixels(dataset, o.device);
   at::Tensor latents;  // (N, C, h, w), mean 0 and variance 1 a channel
   {
-    at::NoGradGuard no_grad;
+    c10::NoGradGuard no_grad;
     std::vector<at::Tensor> parts;
     for (const at::Tensor& part : pixels.split(64)) parts.push_back(autoencoder.Encode(part));
     latents = at::cat(parts);
@@ -225,19 +229,22 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
     at::Tensor data = latents.index_select(0, at::tensor(indices, at::kLong).to(o.device));
     at::Tensor noise = at::randn(data.sizes(), generator, at::kFloat).to(o.device);
     at::Tensor t = at::sigmoid(at::randn({o.batch}, generator, at::kFloat) + o.time_mean).to(o.device);
-    at::Tensor mix = t.reshape({-1, 1, 1, 1});
-    at::Tensor loss;
-    {
+    const int parts = o.device.is_cpu() ? kParts : 1;
+    std::vector<double> losses(parts);
+    ParallelFor(parts, o.threads, [&](int i) {
+      const int64_t rows = o.batch / parts;
+      auto part = [&](const at::Tensor& all) { return all.narrow(0, i * rows, rows).to(o.device); };
+      at::Tensor mix = part(t).reshape({-1, 1, 1, 1});
       MixedPrecision scope(o.device.type(), o.bfloat16);
-      Conditioning c = networks.Condition(batch.ids.to(o.device), batch.mask.to(o.device), batch.has_text.to(o.device),
-                                          batch.labels.to(o.device));
-      at::Tensor v = networks.transformer.Forward((1 - mix) * data + mix * noise, t, c);
-      loss = (v.to(at::kFloat) - (noise - data)).square().mean();
-    }
-    loss.backward();
-    optimizer.Step(RateAt(step, o.steps, 60, o.decay_share));
+      Conditioning c = networks.Condition(part(batch.ids), part(batch.mask), part(batch.has_text), part(batch.labels));
+      at::Tensor v = networks.transformer.Forward((1 - mix) * part(data) + mix * part(noise), part(t), c);
+      at::Tensor loss = (v.to(at::kFloat) - (part(noise) - part(data))).square().mean() / parts;
+      loss.backward();
+      losses[i] = loss.item<double>();
+    });
+    optimizer.Step(RateAt(step, o.steps, 60, o.decay_share), o.threads);
     ema.Update();
-    progress.Step(step, loss.item<double>());
+    progress.Step(step, std::accumulate(losses.begin(), losses.end(), 0.0));
     const bool last = step + 1 == o.steps;
     if ((step + 1) % o.save_every == 0 || last) EASEL_RETURN_IF_ERROR(SaveRun(state, networks.weights, ema, optimizer));
     if ((step + 1) % o.grid_every == 0 || last) EASEL_RETURN_IF_ERROR(show(step + 1));

@@ -15,6 +15,7 @@ struct DenoiserStageOptions {
   std::string out;   // model directory; out/vae must be there
   c10::Device device = c10::Device(c10::kCPU);
   bool bfloat16 = true;
+  int threads = 1;   // CPU threads
   int64_t steps = 3000;
   int64_t batch = 128;
   double adam_rate = 1e-3, muon_rate = 2e-3;

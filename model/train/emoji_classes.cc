@@ -6,7 +6,7 @@ namespace easel {
 namespace {
 
 struct Row {
-  const char* class_name;
+  const char* class_name;  // or several names that it answers to, comma-separated as in id2label
   std::vector<std::string_view> subgroups;
   std::vector<std::string_view> names = {};  // single emoji that belong here whatever their subgroup says
 };
@@ -16,41 +16,35 @@ struct Row {
 const std::vector<Row>& Rows() {
   static const std::vector<Row> rows = {
       {"smiling face", {"face-smiling", "face-affection", "face-tongue", "face-hat", "face-glasses"}},
-      {"neutral face", {"face-neutral-skeptical", "face-hand", "face-sleepy"}},
-      {"unhappy face", {"face-concerned", "face-negative", "face-unwell"}},
+      {"unhappy face",
+       {"face-neutral-skeptical", "face-hand", "face-sleepy", "face-concerned", "face-negative", "face-unwell"}},
       {"creature face", {"face-costume", "cat-face", "monkey-face"}},
       {"heart", {"heart"}},
-      {"hand",
+      {"hand, body",
        {"hand-fingers-open", "hand-fingers-partial", "hand-single-finger", "hand-fingers-closed", "hands",
-        "hand-prop"}},
-      {"body and medicine", {"body-parts", "medical"}},
+        "hand-prop", "body-parts"}},
       {"mammal", {"animal-mammal"}},
       {"bird", {"animal-bird"}},
-      {"fish or reptile", {"animal-marine", "food-marine", "animal-reptile", "animal-amphibian"}},
-      {"insect", {"animal-bug"}},
+      {"fish, reptile, insect",
+       {"animal-marine", "food-marine", "animal-reptile", "animal-amphibian", "animal-bug"}},
       {"plant", {"plant-flower", "plant-other"}},
       {"fruit", {"food-fruit"}},
       {"vegetable", {"food-vegetable"}},
-      {"meal", {"food-prepared", "food-asian"}},
-      {"sweet", {"food-sweet"}, {"pancakes", "waffle"}},
+      {"meal, sweet", {"food-prepared", "food-asian", "food-sweet"}, {"pancakes", "waffle"}},
       {"drink", {"drink", "dishware"}},
       {"landscape", {"place-map", "place-geographic", "place-other"}},
       {"building", {"place-building", "place-religious"}},
-      {"vehicle", {"transport-ground"}},
-      {"ship or aircraft", {"transport-water", "transport-air"}},
-      {"sky and weather", {"sky & weather"}},
-      {"celebration", {"event", "award-medal"}},
+      {"vehicle, ship, aircraft", {"transport-ground", "transport-water", "transport-air"}},
+      {"sky, weather", {"sky & weather"}},
+      {"celebration, game", {"event", "award-medal", "game", "arts & crafts"}},
       {"sport", {"sport"}},
-      {"game", {"game", "arts & crafts"}},
       {"clothing", {"clothing"}},
       {"music", {"sound", "music", "musical-instrument"}},
       {"electronics", {"phone", "computer", "light & video"}},
-      {"book or letter", {"book-paper", "mail"}},
-      {"office", {"office", "writing", "money"}},
-      {"tool", {"tool", "lock", "science"}},
+      {"office, book", {"office", "writing", "money", "book-paper", "mail"}},
+      {"tool, medicine", {"tool", "lock", "science", "medical"}},
       {"household", {"household", "hotel", "time", "other-object"}},
-      {"sign", {"warning", "emotion"}},
-      {"shape", {"geometric"}},
+      {"shape, sign", {"geometric", "warning", "emotion"}},
   };
   return rows;
 }

@@ -1,6 +1,7 @@
 #include "model/train/evaluation.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <numeric>
@@ -19,12 +20,12 @@ at::Tensor Small(const at::Tensor& pixels) {  // (N, 3, H, W) → (N, 3·32·32)
 }  // namespace
 
 Evaluation Evaluate(const EmojiDataset& dataset, const at::Tensor& pixels, int names, int per_class, const Draw& draw) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const int64_t count = dataset.pictures().size();
   at::Tensor known = Small(pixels);
   auto nearest = [&](const std::vector<at::Tensor>& drawn) {  // (requests, count), nearest first
     at::Tensor distance = at::cdist(Small(at::stack(drawn)), known);
-    return distance.argsort(1);
+    return distance.argsort(int64_t{1});
   };
 
   std::vector<int64_t> order(count);
@@ -35,11 +36,11 @@ Evaluation Evaluate(const EmojiDataset& dataset, const at::Tensor& pixels, int n
 
   Evaluation result;
   for (size_t i = 0; i < order.size(); ++i) {
-    result.name_requests.push_back({.prompt = dataset.pictures()[order[i]].name, .seed = i});
+    result.name_requests.push_back({dataset.pictures()[order[i]].name, std::nullopt, i});
   }
   for (size_t label = 0; label < dataset.class_names().size(); ++label) {
     for (int i = 0; i < per_class; ++i) {
-      result.class_requests.push_back({.class_label = static_cast<int64_t>(label), .seed = 1000 + label * 100 + i});
+      result.class_requests.push_back({std::nullopt, static_cast<int64_t>(label), 1000 + label * 100 + i});
     }
   }
   result.names = result.name_requests.size();

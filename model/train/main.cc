@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "model/train/autoencoder_stage.h"
 #include "model/train/denoiser_stage.h"
@@ -44,7 +45,9 @@ int main(int argc, char** argv) {
   dn->add_option("--seed", denoiser.seed)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
-  if (threads > 0) at::set_num_threads(threads);
+  if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
+  at::set_num_threads(1);  // a thread computes its part of a step alone (parallel.h)
+  autoencoder.threads = denoiser.threads = threads;
   std::error_code ignored;
   std::filesystem::create_directories(work, ignored);
   std::filesystem::create_directories(out, ignored);

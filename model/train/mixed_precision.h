@@ -1,4 +1,4 @@
-// Runs forwards in bfloat16 where that is faster, with float32 parameters: PyTorch's autocast, as a scope.
+// Runs forwards in bfloat16 where that is faster, with float32 parameters: PyTorch's autocast, as a scope of this thread.
 #pragma once
 
 #include <ATen/autocast_mode.h>
@@ -10,12 +10,9 @@ class MixedPrecision {
   MixedPrecision(c10::DeviceType device, bool enabled) : device_(device), was_(at::autocast::is_autocast_enabled(device)) {
     at::autocast::set_autocast_enabled(device, enabled);
     at::autocast::set_autocast_dtype(device, at::kBFloat16);
-    at::autocast::increment_nesting();
+    at::autocast::set_autocast_cache_enabled(false);  // it is shared by all threads, and a forward casts each weight once
   }
-  ~MixedPrecision() {
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, was_);
-  }
+  ~MixedPrecision() { at::autocast::set_autocast_enabled(device_, was_); }
   MixedPrecision(const MixedPrecision&) = delete;
   MixedPrecision& operator=(const MixedPrecision&) = delete;
 

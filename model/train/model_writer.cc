@@ -1,6 +1,7 @@
 #include "model/train/model_writer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <filesystem>
 
@@ -31,7 +32,7 @@ std::vector<double> Doubles(const at::Tensor& t) {
 }  // namespace
 
 absl::Status CopyTensors(const NamedTensors& from, const NamedTensors& to) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   for (size_t i = 0; i < to.size(); ++i) {
     if (i >= from.size() || from[i].first != to[i].first) return absl::InternalError("tensors differ at " + to[i].first);
     to[i].second.copy_(from[i].second);

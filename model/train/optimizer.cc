@@ -1,8 +1,11 @@
 #include "model/train/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cmath>
+
+#include "model/train/parallel.h"
 
 namespace easel {
 namespace {
@@ -36,43 +39,42 @@ Optimizer::Optimizer(const NamedTensors& parameters, const OptimizerOptions& opt
   }
 }
 
-double Optimizer::Step(double rate) {
-  at::NoGradGuard no_grad;
+double Optimizer::Step(double rate, int threads) {
+  c10::NoGradGuard no_grad;
   ++steps_;
   std::vector<at::Tensor> gradients;
   for (Slot& slot : slots_) {
     if (slot.parameter.grad().defined()) gradients.push_back(slot.parameter.grad());
   }
-  std::vector<at::Tensor> norms = at::_foreach_norm(gradients, 2);
-  const double norm = at::stack(norms).norm().item<double>();
-  if (!std::isfinite(norm)) {  // one bad batch must not end a run
-    for (Slot& slot : slots_) slot.parameter.mutable_grad() = at::Tensor();
-    return norm;
+  const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
+  if (std::isfinite(norm)) {  // one bad batch must not end a run
+    const double clip = std::min(1.0, options_.clip_norm / (norm + 1e-6));
+    ParallelFor(slots_.size(), threads, [&](int i) {
+      c10::NoGradGuard no_grad_here;
+      if (slots_[i].parameter.grad().defined()) Update(slots_[i], clip, rate);
+    });
   }
-  const double clip = std::min(1.0, options_.clip_norm / (norm + 1e-6));
-  const double correct1 = 1 - std::pow(options_.beta1, steps_), correct2 = 1 - std::pow(options_.beta2, steps_);
-  for (Slot& slot : slots_) {
-    at::Tensor g = slot.parameter.grad();
-    if (!g.defined()) continue;
-    g = g * clip;
-    const bool decays = slot.parameter.dim() >= 2;
-    if (slot.v.defined()) {
-      const double lr = options_.adam_rate * rate;
-      if (decays) slot.parameter.mul_(1 - lr * options_.weight_decay);
-      slot.m.lerp_(g, 1 - options_.beta1);
-      slot.v.mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
-      at::Tensor denominator = (slot.v / correct2).sqrt_().add_(options_.eps);
-      slot.parameter.addcdiv_(slot.m, denominator, -lr / correct1);
-    } else {
-      const double lr = options_.muon_rate * rate;
-      slot.parameter.mul_(1 - lr * options_.weight_decay);
-      slot.m.mul_(options_.muon_momentum).add_(g);
-      at::Tensor update = Orthogonalized(g + options_.muon_momentum * slot.m);
-      slot.parameter.add_(update, -lr * 0.2 * std::sqrt(static_cast<double>(std::max(g.size(0), g.size(1)))));
-    }
-    slot.parameter.mutable_grad() = at::Tensor();
-  }
+  for (Slot& slot : slots_) slot.parameter.mutable_grad() = at::Tensor();
   return norm;
+}
+
+void Optimizer::Update(Slot& slot, double clip, double rate) const {
+  at::Tensor g = slot.parameter.grad() * clip;
+  if (slot.v.defined()) {
+    const double lr = options_.adam_rate * rate;
+    if (slot.parameter.dim() >= 2) slot.parameter.mul_(1 - lr * options_.weight_decay);
+    slot.m.lerp_(g, 1 - options_.beta1);
+    slot.v.mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
+    const double correct1 = 1 - std::pow(options_.beta1, steps_), correct2 = 1 - std::pow(options_.beta2, steps_);
+    at::Tensor denominator = (slot.v / correct2).sqrt_().add_(options_.eps);
+    slot.parameter.addcdiv_(slot.m, denominator, -lr / correct1);
+  } else {
+    const double lr = options_.muon_rate * rate;
+    slot.parameter.mul_(1 - lr * options_.weight_decay);
+    slot.m.mul_(options_.muon_momentum).add_(g);
+    at::Tensor update = Orthogonalized(g + options_.muon_momentum * slot.m);
+    slot.parameter.add_(update, -lr * 0.2 * std::sqrt(static_cast<double>(std::max(g.size(0), g.size(1)))));
+  }
 }
 
 NamedTensors Optimizer::State() const {

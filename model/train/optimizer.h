@@ -25,7 +25,8 @@ class Optimizer {
   // Holds the parameters. Those for which `is_block_matrix(name, tensor)` is true are Muon's.
   Optimizer(const NamedTensors& parameters, const OptimizerOptions& options);
   // One update with the gradients at hand, which are then cleared; `rate` multiplies both rates. Returns the gradients' norm.
-  double Step(double rate);
+  // Spread over `threads` CPU threads.
+  double Step(double rate, int threads);
   NamedTensors State() const;  // to save, and to copy back into
   int64_t steps() const { return steps_; }
   void set_steps(int64_t steps) { steps_ = steps; }
@@ -35,6 +36,8 @@ class Optimizer {
     std::string name;
     at::Tensor parameter, m, v;  // v undefined: Muon's
   };
+  void Update(Slot& slot, double clip, double rate) const;
+
   OptimizerOptions options_;
   std::vector<Slot> slots_;
   int64_t steps_ = 0;

@@ -1,6 +1,7 @@
 #include "model/train/run_state.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -18,7 +19,7 @@ Ema::Ema(const NamedTensors& parameters, double decay) : parameters_(parameters)
 }
 
 void Ema::Update() {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   for (size_t i = 0; i < averages_.size(); ++i) averages_[i].second.lerp_(parameters_[i].second, 1 - decay_);
 }
 

@@ -1,6 +1,7 @@
 #include "model/train/trainable_weights.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <cmath>
@@ -43,7 +44,7 @@ int64_t TrainableWeights::count() const {
 }
 
 absl::Status CopyFromFile(const SafetensorsFile& file, const std::string& prefix, const NamedTensors& tensors) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   for (const auto& [name, tensor] : tensors) {
     const std::string full = prefix + name;
     if (!file.Has(full)) return absl::InvalidArgumentError(absl::StrCat("the training state has no tensor ", full));
