@@ -3,8 +3,7 @@
 // TextConditionalDiT (cross-attention).
 //
 //   latent ─ patches ─ + positions ─► blocks ─► final_norm ─ final_proj ─ patches back ─► velocity
-//   time (and class) ─ MLP ─► adaLN of every norm in every block: norm(x) · (1 + scale) + shift, without a
-//   gate
+//   time (and class) ─ MLP ─► adaLN, for every norm of a block: norm(x) · (1 + scale) + shift; no gate
 #pragma once
 
 #include <ATen/core/Tensor.h>
