@@ -22,7 +22,8 @@ std::string Quoted(std::string_view text) {
 
 std::optional<int64_t> ReadInt(const Json& value) {
   if (!value.is_number_integer()) return {};
-  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+  if (value.is_number_unsigned() &&
+      value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
     return {};
   }
   return value.get<int64_t>();
@@ -38,7 +39,8 @@ std::optional<std::string> ReadStringOrNull(const Json& value) {
 }
 
 template <class Read>
-auto ReadArray(const Json& value, Read read) -> std::optional<std::vector<typename decltype(read(value))::value_type>> {
+auto ReadArray(const Json& value, Read read)
+    -> std::optional<std::vector<typename decltype(read(value))::value_type>> {
   if (!value.is_array()) return {};
   std::vector<typename decltype(read(value))::value_type> result;
   result.reserve(value.size());
@@ -76,7 +78,8 @@ struct JsonObject::Reader {
   }
 
   template <class T, class Read>
-  static T Or(JsonObject& from, std::string_view key, std::optional<T> default_value, const char* expected, Read read) {
+  static T Or(JsonObject& from, std::string_view key, std::optional<T> default_value, const char* expected,
+              Read read) {
     if (!Find(from, key) && !default_value) from.Fail(key, absl::StrCat("missing; expected ", expected));
     std::optional<T> result = IfPresent(from, key, expected, read);
     if (result) return *std::move(result);
@@ -84,7 +87,8 @@ struct JsonObject::Reader {
   }
 
   static JsonObject Nested(const JsonObject& from, const std::string& key, const Json& object) {
-    return JsonObject(std::make_shared<Impl>(Impl{from.impl_->document, &object}), from.path_, from.prefix_ + key + ".");
+    return JsonObject(std::make_shared<Impl>(Impl{from.impl_->document, &object}), from.path_,
+                      from.prefix_ + key + ".");
   }
 };
 
@@ -96,7 +100,8 @@ absl::StatusOr<JsonObject> JsonObject::Open(const std::string& path) {
 absl::StatusOr<JsonObject> JsonObject::Parse(std::string_view text, const std::string& path_for_errors) {
   EASEL_ASSIGN_OR_RETURN(Json json, ParseJson(text, path_for_errors));
   if (!json.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(path_for_errors, ": expected an object, got ", Excerpt(json)));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_for_errors, ": expected an object, got ", Excerpt(json)));
   }
   auto document = std::make_shared<const Json>(std::move(json));
   return JsonObject(std::make_shared<Impl>(Impl{document, document.get()}), path_for_errors, "");
@@ -129,12 +134,14 @@ std::string JsonObject::String(std::string_view key, std::optional<std::string> 
   return Reader::Or(*this, key, std::move(default_value), "a string", ReadString);
 }
 
-std::vector<int64_t> JsonObject::Ints(std::string_view key, std::optional<std::vector<int64_t>> default_value) {
+std::vector<int64_t> JsonObject::Ints(std::string_view key,
+                                      std::optional<std::vector<int64_t>> default_value) {
   return Reader::Or(*this, key, std::move(default_value), "an array of integers",
                     [](const Json& value) { return ReadArray(value, ReadInt); });
 }
 
-std::vector<double> JsonObject::Numbers(std::string_view key, std::optional<std::vector<double>> default_value) {
+std::vector<double> JsonObject::Numbers(std::string_view key,
+                                        std::optional<std::vector<double>> default_value) {
   return Reader::Or(*this, key, std::move(default_value), "an array of numbers",
                     [](const Json& value) { return ReadArray(value, AsNumber); });
 }
@@ -150,6 +157,16 @@ std::vector<std::vector<double>> JsonObject::Rows(std::string_view key) {
   auto rows = Reader::IfPresent(*this, key, "an array of arrays of numbers",
                                 [&](const Json& value) { return ReadArray(value, read_row); });
   return rows ? *std::move(rows) : std::vector<std::vector<double>>();
+}
+
+std::vector<std::vector<std::string>> JsonObject::StringRows(std::string_view key) {
+  auto read_row = [](const Json& row) -> std::optional<std::vector<std::string>> {
+    if (!row.is_string()) return ReadArray(row, ReadString);
+    return std::vector<std::string>{row.get<std::string>()};
+  };
+  auto rows = Reader::IfPresent(*this, key, "an array of strings or of arrays of strings",
+                                [&](const Json& value) { return ReadArray(value, read_row); });
+  return rows ? *std::move(rows) : std::vector<std::vector<std::string>>();
 }
 
 std::optional<JsonObject> JsonObject::Object(std::string_view key) {
@@ -215,7 +232,9 @@ void JsonWriter::Set(std::string_view key, std::string_view value) { SetText(key
 void JsonWriter::Set(std::string_view key, const std::vector<int64_t>& values) {
   SetText(key, ArrayText(values, [](int64_t value) { return absl::StrCat(value); }));
 }
-void JsonWriter::Set(std::string_view key, const std::vector<double>& values) { SetText(key, NumbersText(values)); }
+void JsonWriter::Set(std::string_view key, const std::vector<double>& values) {
+  SetText(key, NumbersText(values));
+}
 void JsonWriter::Set(std::string_view key, const std::vector<std::string>& values) {
   SetText(key, ArrayText(values, [](const std::string& value) { return Quoted(value); }));
 }
