@@ -18,8 +18,8 @@ enum class ImageFormat {
 struct EncodeOptions {
   ImageFormat format = ImageFormat::kPng;
   int quality = 90;  // 1 to 100; JPEG and WebP
-  std::string parameters =
-      {};  // UTF-8 without NUL, written into a PNG (png.h); empty: none. Other formats REQUIRE empty
+  // UTF-8 without NUL, written into a PNG (png.h); empty: none. Other formats REQUIRE empty.
+  std::string parameters = {};
 };
 
 // InvalidArgument for a picture whose bytes do not fit its size, that the format cannot hold (JPEG: 65,535

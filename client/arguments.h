@@ -1,0 +1,58 @@
+// The command line as values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/image_client.h"
+
+namespace easel {
+
+// What `easel generate` was told. Not set: left to --like's file, else to the server.
+struct GenerateArguments {
+  std::vector<std::string> prompt;  // words, to be joined by blanks
+  std::optional<uint32_t> class_label;
+  std::optional<std::string> class_name;
+  std::optional<std::string> negative_prompt;
+  std::optional<std::string> model;
+  std::optional<uint32_t> num_inference_steps;
+  std::optional<double> guidance_scale;
+  std::optional<double> guidance_rescale;
+  std::optional<uint32_t> width, height;
+  std::optional<uint32_t> num_images;
+  std::optional<uint64_t> seed;
+  std::optional<std::string> sampler;
+  std::optional<double> flow_shift;
+  std::string like;    // a PNG; empty: none
+  std::string output;  // empty: a name from the seed; `-`: stdout
+  v1::ImageFormat format =
+      v1::IMAGE_FORMAT_UNSPECIFIED;  // after parsing: --format's, else that of output's extension
+  std::optional<uint32_t> quality;
+  uint32_t preview = 0;  // every so many steps; 0: none
+  std::string preview_method;
+  std::string preview_directory;
+  std::optional<double> timeout_seconds;
+};
+
+struct Arguments {
+  enum class Command { kGenerate, kModels, kHealth };
+  Command command = Command::kGenerate;
+  ImageClient::Options connection;
+  bool json = false;
+  GenerateArguments generate;
+};
+
+// The program is to end here: with help or the version (code 0), or because the command line is wrong (code
+// 2).
+struct Leave {
+  int exit_code = 0;
+  std::string text;  // for stdout when exit_code is 0, else for stderr
+};
+
+// `arguments`: without the program's name. EASEL_SERVER and EASEL_API_KEY are read from the environment.
+std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& arguments);
+
+}  // namespace easel

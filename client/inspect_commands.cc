@@ -1,0 +1,108 @@
+#include "client/inspect_commands.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/error_text.h"
+#include "client/event_json.h"
+
+namespace easel {
+namespace {
+
+using ServingStatus = ::grpc::health::v1::HealthCheckResponse;
+
+// A server that does not answer this soon is not healthy.
+constexpr absl::Duration kPatience = absl::Seconds(10);
+
+using Row = std::vector<std::string>;
+
+// Columns as wide as their longest cell, two blanks between them.
+std::string Table(const std::vector<Row>& rows) {
+  std::vector<size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    for (size_t i = 0; i + 1 < row.size(); ++i)
+      absl::StrAppendFormat(&text, "%-*s  ", static_cast<int>(widths[i]), row[i]);
+    absl::StrAppend(&text, row.back(), "\n");
+  }
+  return text;
+}
+
+std::string Takes(const v1::Model& model) {
+  std::vector<std::string> conditions;
+  if (model.takes_prompt()) conditions.push_back("prompt");
+  if (model.takes_negative_prompt()) conditions.push_back("negative");
+  if (model.takes_class()) conditions.push_back(absl::StrCat("class 0-", model.class_count() - 1));
+  if (model.takes_unconditional()) conditions.push_back("nothing");
+  return absl::StrJoin(conditions, ", ");
+}
+
+std::string Sizes(const v1::Model& model) {
+  std::vector<std::string> sizes;
+  for (const v1::Size& size : model.limits().sizes())
+    sizes.push_back(absl::StrCat(size.width(), "x", size.height()));
+  if (!sizes.empty()) return absl::StrJoin(sizes, " ");
+  return absl::StrCat(model.defaults().width(), "x", model.defaults().height(), ", multiples of ",
+                      model.limits().size_multiple());
+}
+
+}  // namespace
+
+std::string ModelTable(const v1::ListModelsResponse& models) {
+  if (models.models().empty()) return "no models\n";
+  std::vector<Row> rows = {{"NAME", "FAMILY", "TAKES", "SIZE", "STEPS", "GUIDANCE", "SAMPLERS", "PREVIEWS",
+                            "DEVICE", "DTYPE", "MEMORY"}};
+  for (const v1::Model& model : models.models()) {
+    rows.push_back(
+        {model.name(), model.family(), Takes(model), Sizes(model),
+         absl::StrCat(model.defaults().num_inference_steps(), " (to ", model.limits().max_steps(), ")"),
+         model.takes_guidance() ? absl::StrCat(model.defaults().guidance_scale()) : "-",
+         absl::StrJoin(model.samplers(), " "), absl::StrJoin(model.preview_methods(), " "), model.device(),
+         model.dtype(), absl::StrFormat("%.1f MB", model.memory_bytes() / 1e6)});
+  }
+  std::string text = Table(rows);
+  for (const v1::Model& model : models.models()) {
+    if (model.classes().empty()) continue;
+    absl::StrAppend(&text, "\nclasses of ", model.name(), ":\n");
+    for (const v1::ModelClass& known : model.classes()) {
+      absl::StrAppendFormat(&text, "%5d  %s\n", known.label(), absl::StrJoin(known.names(), ", "));
+    }
+  }
+  return text;
+}
+
+int RunModels(ImageClient& client, bool json, std::ostream& out, std::ostream& err) {
+  const auto models = client.ListModels(kPatience);
+  if (!models.ok()) {
+    err << ErrorText(models.status());
+    return 1;
+  }
+  out << (json ? ToJson(*models) + "\n" : ModelTable(*models));
+  return 0;
+}
+
+int RunHealth(ImageClient& client, bool json, std::ostream& out, std::ostream& err) {
+  bool serving = true;
+  std::vector<Row> rows = {{"SERVICE", "STATUS"}};
+  std::vector<std::string> members;
+  for (const std::string& service : {std::string(), std::string(v1::ImageGeneration::service_full_name())}) {
+    const auto health = client.Health(service, kPatience);
+    if (!health.ok()) {
+      err << ErrorText(health.status());
+      return 1;
+    }
+    serving = serving && *health == ServingStatus::SERVING;
+    rows.push_back({service.empty() ? "server" : service, ServingStatus::ServingStatus_Name(*health)});
+    members.push_back(absl::StrCat("\"", rows.back()[0], "\":\"", rows.back()[1], "\""));
+  }
+  out << (json ? absl::StrCat("{", absl::StrJoin(members, ","), "}\n") : Table(rows));
+  return serving ? 0 : 1;
+}
+
+}  // namespace easel

@@ -1,0 +1,38 @@
+#include <unistd.h>
+
+#include <iostream>
+
+#include "client/arguments.h"
+#include "client/generate_command.h"
+#include "client/inspect_commands.h"
+#include "client/interrupt_watcher.h"
+
+int main(int argc, char** argv) {
+  using easel::Arguments;
+  const auto parsed = easel::ParseArguments({argv + 1, argv + argc});
+  if (const auto* leave = std::get_if<easel::Leave>(&parsed)) {
+    (leave->exit_code == 0 ? std::cout : std::cerr) << leave->text;
+    return leave->exit_code;
+  }
+  const Arguments& arguments = std::get<Arguments>(parsed);
+  easel::BlockInterrupts();
+  const auto client = easel::ImageClient::Create(arguments.connection);
+  if (!client.ok()) {
+    std::cerr << "easel: " << client.status().message() << "\n";
+    return 1;
+  }
+  const easel::InterruptWatcher interrupts([&] { (*client)->Cancel(); });
+  int code = 1;
+  switch (arguments.command) {
+    case Arguments::Command::kGenerate:
+      code = RunGenerate(arguments, **client, easel::DetectTerminal(STDERR_FILENO), std::cout, std::cerr);
+      break;
+    case Arguments::Command::kModels:
+      code = RunModels(**client, arguments.json, std::cout, std::cerr);
+      break;
+    case Arguments::Command::kHealth:
+      code = RunHealth(**client, arguments.json, std::cout, std::cerr);
+      break;
+  }
+  return code != 0 && interrupts.signal() != 0 ? 128 + interrupts.signal() : code;
+}
