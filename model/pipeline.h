@@ -43,7 +43,7 @@ struct GuidedConditioning {
   std::optional<Conditioning> conditional;    // absent: guidance scale 0, the unconditional row alone
   std::optional<Conditioning> unconditional;  // absent: no guidance, the conditional row alone
   int tokens_cut = 0;
-  bool cache_hit = false;               // for a cache of the caller's; Encode leaves it false
+  bool cache_hit = false;               // every prompt came out of the conditioner's cache
   c10::ScalarType dtype = c10::kFloat;  // what the network computes in, and so takes its latents in
 };
 
@@ -62,7 +62,8 @@ class Pipeline {
   // Errors name the file and the key or tensor.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Load(const std::string& directory,
                                                         const LoadOptions& options);
-  explicit Pipeline(PipelineParts parts, const LoadOptions& options = {});
+  explicit Pipeline(PipelineParts parts);  // on the CPU, in float32
+  Pipeline(PipelineParts parts, const LoadOptions& options);
 
   const ModelInfo& info() const { return parts_.info; }
   const Conditioner& conditioner() const { return *parts_.conditioner; }
@@ -70,14 +71,14 @@ class Pipeline {
   c10::Device device() const { return options_.device; }
   c10::ScalarType dtype() const { return options_.dtype; }
 
-  // Fills what a generation starts from. `spec` must be one that Validate accepts.
-  absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(
-      const GenerationSpec& spec) const;  // with the noise of spec.seed
+  // What a generation starts from, with the noise of spec.seed. `spec` must be one that Validate accepts.
+  absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(const GenerationSpec& spec) const;
   // InvalidArgument whose message begins with the field's name (as in GenerationSpec) for what this model
-  // cannot make.
+  // cannot make, or would have to ignore.
   absl::Status Validate(const GenerationSpec& spec) const;
-  // Tokenizes prompt and negative prompt: cheap, on the CPU, on any thread. `spec` must be one that Validate
-  // accepts.
+  // Tokenizes what the rows of `spec` need: two, or one where the guidance scale is 1 or 0 or there is no
+  // condition (then the unconditional row, whatever the scale). Cheap, on the CPU, on any thread. `spec` must
+  // be one that Validate accepts.
   absl::StatusOr<TokenizedPrompts> Tokenize(const GenerationSpec& spec) const;
   // Runs the text encoder where there is one; to be called on the device's thread.
   absl::StatusOr<GuidedConditioning> Encode(const TokenizedPrompts& prompts) const;

@@ -1,0 +1,295 @@
+#include "model/easel_family.h"
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/autoencoder/autoencoder_kl.h"
+#include "model/autoencoder/book_vae.h"
+#include "model/conditioning/clip_text_encoder.h"
+#include "model/conditioning/clip_tokenizer.h"
+#include "model/io/status_macros.h"
+#include "model/transformers/easel_dit.h"
+#include "model/transformers/reference_dit.h"
+
+namespace easel {
+namespace {
+
+// A transformer as its config describes it, not yet built.
+struct TransformerPlan {
+  int64_t img_size = 0, in_channels = 0;
+  int64_t num_classes = 0;  // 0: takes no class
+  int64_t context_dim = 0;  // 0: reads no text
+  std::function<std::unique_ptr<Transformer>(const Weights&)> build;
+};
+
+absl::StatusOr<TransformerPlan> PlanReferenceDit(const std::string& class_name, JsonObject& config) {
+  EASEL_ASSIGN_OR_RETURN(ReferenceDitParams params, ReferenceDitParams::FromConfig(class_name, config));
+  TransformerPlan plan;
+  plan.img_size = params.img_size;
+  plan.in_channels = params.in_channels;
+  if (params.kind == ReferenceDitKind::kClass) plan.num_classes = params.num_classes;
+  if (params.kind == ReferenceDitKind::kText) plan.context_dim = params.context_dim;
+  plan.build = [params](const Weights& weights) { return std::make_unique<ReferenceDit>(params, weights); };
+  return plan;
+}
+
+absl::StatusOr<TransformerPlan> PlanEaselDit(const std::string& class_name, JsonObject& config) {
+  EASEL_ASSIGN_OR_RETURN(EaselDiTParams params, EaselDiTParams::FromConfig(config));
+  TransformerPlan plan{params.img_size, params.in_channels, params.num_classes, params.context_dim, {}};
+  plan.build = [params](const Weights& weights) { return std::make_unique<EaselDiT>(params, weights); };
+  return plan;
+}
+
+constexpr struct {
+  const char* name;
+  absl::StatusOr<TransformerPlan> (*plan)(const std::string& class_name, JsonObject& config);
+} kTransformers[] = {{"DiT", PlanReferenceDit},
+                     {"ConditionalDiT", PlanReferenceDit},
+                     {"TextConditionalDiT", PlanReferenceDit},
+                     {"EaselDiT", PlanEaselDit}};
+
+using BuildAutoencoder = std::function<std::unique_ptr<Autoencoder>(const Weights&)>;
+
+template <typename Network, typename Params>
+absl::StatusOr<BuildAutoencoder> PlanAutoencoder(JsonObject& config) {
+  EASEL_ASSIGN_OR_RETURN(Params params, Params::FromConfig(config));
+  return BuildAutoencoder(
+      [params](const Weights& weights) { return std::make_unique<Network>(params, weights); });
+}
+
+constexpr struct {
+  const char* name;
+  absl::StatusOr<BuildAutoencoder> (*plan)(JsonObject& config);
+} kAutoencoders[] = {{"AutoencoderKL", PlanAutoencoder<AutoencoderKL, AutoencoderKLParams>},
+                     {"VAE", PlanAutoencoder<BookVae, BookVaeParams>},
+                     {"SmallVAE", PlanAutoencoder<BookSmallVae, BookSmallVaeParams>}};
+
+constexpr struct {
+  const char* name;
+  PredictionKind kind;
+} kPredictions[] = {{"flow_prediction", PredictionKind::kVelocity},
+                    {"velocity", PredictionKind::kVelocity},
+                    {"epsilon", PredictionKind::kEpsilon}};
+
+absl::Status CheckKeys(JsonObject& index) {
+  static const auto* known = new std::set<std::string>{"transformer",
+                                                       "vae",
+                                                       "text_encoder",
+                                                       "tokenizer",
+                                                       "scheduler",
+                                                       "default_num_inference_steps",
+                                                       "default_guidance_scale",
+                                                       "id2label",
+                                                       "text_encoder_attention_mask"};
+  for (const std::string& key : index.keys()) {
+    if (key[0] != '_' && known->count(key) == 0) index.Fail(key, "is not known to EaselPipeline");
+  }
+  return index.status();
+}
+
+absl::Status LoadTransformer(Components& components, JsonObject& index, PipelineParts& parts,
+                             TransformerPlan& plan) {
+  parts.info.transformer = Components::ClassOf(index, "transformer");
+  if (index.status().ok() && parts.info.transformer.empty()) index.Fail("transformer", "is missing");
+  EASEL_RETURN_IF_ERROR(index.status());
+  const auto* row = FindByName(kTransformers, parts.info.transformer, index, "transformer");
+  EASEL_RETURN_IF_ERROR(index.status());
+  EASEL_ASSIGN_OR_RETURN(JsonObject config, components.OpenConfig("transformer", row->name));
+  EASEL_ASSIGN_OR_RETURN(plan, row->plan(row->name, config));
+  return components.Build("transformer",
+                          [&](const Weights& weights) { parts.transformer = plan.build(weights); });
+}
+
+// Sets autoencoder, latent_preview and what the info says of them.
+absl::Status LoadAutoencoder(Components& components, JsonObject& index, const TransformerPlan& plan,
+                             PipelineParts& parts) {
+  const std::string class_name = Components::ClassOf(index, "vae");
+  EASEL_RETURN_IF_ERROR(index.status());
+  int64_t downscale = 1;
+  if (class_name.empty()) {
+    if (plan.in_channels != 3 && plan.in_channels != 1) {
+      index.Fail("vae", absl::StrCat("is missing: the transformer's in_channels, ", plan.in_channels,
+                                     ", are neither 3 (RGB) nor 1 (grey)"));
+      return index.status();
+    }
+    parts.info.preview_methods = {"linear"};  // the latent is the picture
+  } else {
+    const auto* row = FindByName(kAutoencoders, class_name, index, "vae");
+    EASEL_RETURN_IF_ERROR(index.status());
+    EASEL_ASSIGN_OR_RETURN(JsonObject config, components.OpenConfig("vae", class_name));
+    EASEL_ASSIGN_OR_RETURN(BuildAutoencoder build, row->plan(config));
+    EASEL_RETURN_IF_ERROR(
+        components.Build("vae", [&](const Weights& weights) { parts.autoencoder = build(weights); }));
+    if (parts.autoencoder->latent_channels() != plan.in_channels) {
+      config.Fail("latent_channels",
+                  absl::StrCat("is ", parts.autoencoder->latent_channels(),
+                               ", but the transformer's in_channels are ", plan.in_channels));
+      return config.status();
+    }
+    EASEL_ASSIGN_OR_RETURN(parts.latent_preview, LatentPreview::FromConfig(config, plan.in_channels));
+    if (parts.latent_preview) parts.info.preview_methods.push_back("linear");
+    parts.info.preview_methods.push_back("decoder");
+    downscale = parts.autoencoder->downscale();
+  }
+  parts.info.latent_channels = static_cast<int>(plan.in_channels);
+  parts.info.latent_downscale = static_cast<int>(downscale);
+  parts.info.size_multiple = parts.info.default_width = parts.info.default_height =
+      static_cast<int>(plan.img_size * downscale);
+  return absl::OkStatus();
+}
+
+absl::Status LoadSchedule(Components& components, JsonObject& index, PipelineParts& parts) {
+  const std::string class_name = Components::ClassOf(index, "scheduler");
+  EASEL_RETURN_IF_ERROR(index.status());
+  if (class_name.empty()) return absl::OkStatus();
+  EASEL_ASSIGN_OR_RETURN(JsonObject config,
+                         components.OpenConfig("scheduler", class_name, "scheduler_config.json"));
+  if (class_name != "FlowMatchEulerDiscreteScheduler") {
+    config.Fail("_class_name",
+                absl::StrCat("\"", class_name, "\" is not served; known: FlowMatchEulerDiscreteScheduler"));
+  }
+  if (config.Bool("use_dynamic_shifting", false)) config.Fail("use_dynamic_shifting", "must be false");
+  const double shift = config.Number("shift", 1);
+  if (!(shift > 0)) config.Fail("shift", "must be positive");
+  const std::string prediction = config.String("prediction_type", "flow_prediction");
+  const auto* row = FindByName(kPredictions, prediction, config, "prediction_type");
+  EASEL_RETURN_IF_ERROR(config.status());
+  parts.prediction = row->kind;
+  parts.schedule = NoiseSchedule(shift);
+  parts.info.default_flow_shift = shift;
+  return absl::OkStatus();
+}
+
+// {"0": "name, other name", …} → the names by label.
+absl::Status ReadClassNames(JsonObject& index, ModelInfo& info) {
+  std::optional<JsonObject> labels = index.Object("id2label");
+  EASEL_RETURN_IF_ERROR(index.status());
+  if (!labels) return absl::OkStatus();
+  std::vector<std::vector<std::string>> names;
+  for (int label = 0; label < info.num_classes; ++label) {
+    std::vector<std::string> of_label;
+    for (absl::string_view name : absl::StrSplit(labels->String(absl::StrCat(label)), ',')) {
+      name = absl::StripAsciiWhitespace(name);
+      if (!name.empty()) of_label.emplace_back(name);
+    }
+    names.push_back(std::move(of_label));
+  }
+  EASEL_RETURN_IF_ERROR(labels->status());
+  if (labels->keys().size() != names.size()) {
+    index.Fail("id2label", absl::StrCat("has ", labels->keys().size(), " classes, but the transformer has ",
+                                        info.num_classes));
+    return index.status();
+  }
+  info.class_names = std::move(names);
+  return absl::OkStatus();
+}
+
+absl::Status ReadDefaults(JsonObject& index, ModelInfo& info) {
+  info.default_steps = static_cast<int>(index.Int("default_num_inference_steps", 50));
+  if (info.default_steps < 1 || info.default_steps > 1000) {
+    index.Fail("default_num_inference_steps", "must be in 1 … 1000");
+  }
+  info.default_guidance_scale =
+      index.Number("default_guidance_scale", info.takes_prompt ? 7.5 : (info.takes_class ? 3 : 1));
+  return index.status();
+}
+
+// Tokenizer and text encoder, both null when the directory has neither.
+struct TextParts {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<TextEncoder> encoder;
+};
+
+absl::Status LoadText(Components& components, JsonObject& index, const TransformerPlan& plan,
+                      TextParts& text) {
+  const std::string encoder = Components::ClassOf(index, "text_encoder");
+  const std::string tokenizer = Components::ClassOf(index, "tokenizer");
+  EASEL_RETURN_IF_ERROR(index.status());
+  if (encoder.empty() != tokenizer.empty()) {
+    index.Fail(encoder.empty() ? "text_encoder" : "tokenizer",
+               "is missing: text needs tokenizer and text_encoder");
+  } else if (plan.context_dim > 0 && encoder.empty()) {
+    index.Fail("text_encoder",
+               absl::StrCat("is missing: the transformer reads text (context_dim ", plan.context_dim, ")"));
+  } else if (plan.context_dim == 0 && !encoder.empty()) {
+    index.Fail("text_encoder", "has no use: the transformer reads no text");
+  }
+  EASEL_RETURN_IF_ERROR(index.status());
+  if (encoder.empty()) return absl::OkStatus();
+  if (encoder != "CLIPTextModel") {
+    index.Fail("text_encoder", absl::StrCat("\"", encoder, "\" is not served; known: CLIPTextModel"));
+  }
+  if (tokenizer != "CLIPTokenizer" && tokenizer != "CLIPTokenizerFast") {
+    index.Fail("tokenizer", absl::StrCat("\"", tokenizer, "\" is not served; known: CLIPTokenizer"));
+  }
+  EASEL_RETURN_IF_ERROR(index.status());
+
+  EASEL_ASSIGN_OR_RETURN(text.tokenizer, ClipTokenizer::Load(components.Path("tokenizer")));
+  EASEL_ASSIGN_OR_RETURN(JsonObject config, components.OpenConfig("text_encoder", encoder));
+  EASEL_ASSIGN_OR_RETURN(ClipTextParams params, ClipTextParams::FromConfig(config));
+  if (params.hidden_size != plan.context_dim) {
+    config.Fail("hidden_size", absl::StrCat("is ", params.hidden_size,
+                                            ", but the transformer's context_dim is ", plan.context_dim));
+    return config.status();
+  }
+  return components.Build(
+      "text_encoder",
+      [&](const Weights& weights) { text.encoder = std::make_unique<ClipTextEncoder>(params, weights); },
+      {kClipTextIgnoredTensors.begin(), kClipTextIgnoredTensors.end()});
+}
+
+absl::StatusOr<std::unique_ptr<Conditioner>> LoadConditioner(Components& components, JsonObject& index,
+                                                             const std::string& transformer,
+                                                             const TransformerPlan& plan) {
+  TextParts text;
+  EASEL_RETURN_IF_ERROR(LoadText(components, index, plan, text));
+  const bool mask = index.Bool("text_encoder_attention_mask", true);
+  EASEL_RETURN_IF_ERROR(index.status());
+  if (transformer == "EaselDiT") {
+    return MakeEaselConditioner(std::move(text.tokenizer), std::move(text.encoder), plan.num_classes,
+                                components.device());
+  }
+  if (plan.context_dim > 0) {
+    return MakeTextConditioner(std::move(text.tokenizer), std::move(text.encoder),
+                               mask ? MaskToEncoder::kYes : MaskToEncoder::kNo);
+  }
+  if (plan.num_classes > 0) return MakeClassConditioner(plan.num_classes, components.device());
+  return MakeUnconditional();
+}
+
+}  // namespace
+
+absl::StatusOr<PipelineParts> LoadEaselFamily(Components& components, JsonObject& index) {
+  EASEL_RETURN_IF_ERROR(CheckKeys(index));
+  PipelineParts parts;
+  ModelInfo& info = parts.info;
+  TransformerPlan plan;
+  EASEL_RETURN_IF_ERROR(LoadTransformer(components, index, parts, plan));
+  EASEL_RETURN_IF_ERROR(LoadAutoencoder(components, index, plan, parts));
+  EASEL_RETURN_IF_ERROR(LoadSchedule(components, index, parts));
+  absl::StatusOr<std::unique_ptr<Conditioner>> conditioner =
+      LoadConditioner(components, index, info.transformer, plan);
+  if (!conditioner.ok()) return conditioner.status();
+  parts.conditioner = *std::move(conditioner);
+
+  info.takes_prompt = info.takes_negative_prompt = parts.conditioner->takes_prompt();
+  info.takes_class = parts.conditioner->takes_class();
+  info.takes_guidance = info.takes_prompt || info.takes_class;
+  info.takes_unconditional = parts.conditioner->can_be_unconditional();
+  info.max_prompt_tokens = static_cast<int>(parts.conditioner->max_prompt_tokens());
+  info.num_classes = static_cast<int>(parts.conditioner->num_classes());
+  info.samplers = SamplerNames();
+  EASEL_RETURN_IF_ERROR(ReadClassNames(index, info));
+  EASEL_RETURN_IF_ERROR(ReadDefaults(index, info));
+  info.weight_bytes = components.weight_bytes();
+  return parts;
+}
+
+}  // namespace easel
