@@ -26,7 +26,8 @@ constexpr std::string_view kIndexPart = ".safetensors.index";
 using Files = std::map<std::string, std::shared_ptr<const SafetensorsFile>>;  // by file name
 
 bool IsDigits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isdigit(c); });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isdigit(c); });
 }
 
 // Cuts "-00001-of-00002" off the end; whether it was there.
@@ -42,7 +43,8 @@ bool CutShardNumber(std::string& stem) {
 // What a directory offers to load: one file, or the index of several.
 struct Candidate {
   std::string file;
-  std::string variant;  // "fp16" of model.fp16.safetensors and of model.safetensors.index.fp16.json; else empty
+  std::string
+      variant;  // "fp16" of model.fp16.safetensors and of model.safetensors.index.fp16.json; else empty
   bool is_index;
 };
 
@@ -66,7 +68,8 @@ absl::StatusOr<Candidate> Choose(const std::string& directory) {
   for (const std::string& name : names) {
     const size_t index = name.find(kIndexPart);
     if (index != name.npos && name.ends_with(".json")) {
-      std::string stem = name.substr(0, index);  // both spellings: a.fp16.safetensors.index.json, a.safetensors.index.fp16.json
+      std::string stem = name.substr(
+          0, index);  // both spellings: a.fp16.safetensors.index.json, a.safetensors.index.fp16.json
       std::string_view after(name);
       after.remove_prefix(index + kIndexPart.size());
       after.remove_suffix(std::string_view(".json").size());
@@ -84,19 +87,22 @@ absl::StatusOr<Candidate> Choose(const std::string& directory) {
       } else {
         candidates.push_back({name, variant, /*is_index=*/false});
       }
-    } else if (name.ends_with(".bin") || name.ends_with(".ckpt") || name.ends_with(".pt") || name.ends_with(".pth")) {
+    } else if (name.ends_with(".bin") || name.ends_with(".ckpt") || name.ends_with(".pt") ||
+               name.ends_with(".pth")) {
       pickles.push_back(name);
     }
   }
 
   if (candidates.empty() && !shards.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(directory, ": ", shards[0], " is one of several, but there is no *.safetensors.index.json"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        directory, ": ", shards[0], " is one of several, but there is no *.safetensors.index.json"));
   }
   if (candidates.empty()) {
     return absl::NotFoundError(absl::StrCat(
         directory, ": no weights: expected one *.safetensors, or several with their *.safetensors.index.json",
-        pickles.empty() ? "" : absl::StrCat("; ", absl::StrJoin(pickles, ", "), ": pickled weights are not read")));
+        pickles.empty()
+            ? ""
+            : absl::StrCat("; ", absl::StrJoin(pickles, ", "), ": pickled weights are not read")));
   }
   std::vector<Candidate> plain;
   std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(plain),
@@ -124,7 +130,8 @@ absl::StatusOr<Files> OpenShards(const std::string& directory, const std::string
     EASEL_RETURN_IF_ERROR(map->status());
     if (!files.contains(shard)) {
       if (!IsPlainFileName(shard) || !shard.ends_with(kSuffix)) {
-        map->Fail(tensor, absl::StrCat("expected the name of a *.safetensors in the same directory, got \"", shard, "\""));
+        map->Fail(tensor, absl::StrCat("expected the name of a *.safetensors in the same directory, got \"",
+                                       shard, "\""));
         return map->status();
       }
       EASEL_ASSIGN_OR_RETURN(files[shard], SafetensorsFile::Open(directory + "/" + shard));
@@ -135,7 +142,8 @@ absl::StatusOr<Files> OpenShards(const std::string& directory, const std::string
     }
     ++mapped;
   }
-  // Every entry of the index has its tensor; so a tensor too many is one that the index lacks or puts elsewhere.
+  // Every entry of the index has its tensor; so a tensor too many is one that the index lacks or puts
+  // elsewhere.
   size_t present = 0;
   for (const auto& [shard, file] : files) present += file->names().size();
   if (present == mapped) return files;
@@ -168,8 +176,8 @@ class FileCheckpoint : public Checkpoint {
     used_.insert(name);
     const at::Tensor tensor = it->second->Get(name);
     if (tensor.sizes() != shape) {
-      misshapen_.insert(absl::StrCat("\"", name, "\" is [", absl::StrJoin(tensor.sizes(), ", "), "], wanted [",
-                                     absl::StrJoin(shape, ", "), "]"));
+      misshapen_.insert(absl::StrCat("\"", name, "\" is [", absl::StrJoin(tensor.sizes(), ", "),
+                                     "], wanted [", absl::StrJoin(shape, ", "), "]"));
       return Placeholder(shape);
     }
     return tensor.to(device_, tensor.is_floating_point() ? dtype_ : tensor.scalar_type());
@@ -188,7 +196,8 @@ class FileCheckpoint : public Checkpoint {
     AddPart(parts, "missing", missing_);
     AddPart(parts, "of another shape", misshapen_);
     AddPart(parts, "unexpected", left_over);
-    return absl::InvalidArgumentError(absl::StrCat(directory_, ": ", FileList(), ": tensors ", absl::StrJoin(parts, "; ")));
+    return absl::InvalidArgumentError(
+        absl::StrCat(directory_, ": ", FileList(), ": tensors ", absl::StrJoin(parts, "; ")));
   }
 
  private:
@@ -200,13 +209,14 @@ class FileCheckpoint : public Checkpoint {
   static void AddPart(std::vector<std::string>& parts, const char* what, const std::set<std::string>& items) {
     if (items.empty()) return;
     const size_t named = std::min(items.size(), kMaxNamed);
-    parts.push_back(absl::StrCat(what, " (", items.size(), "): ",
-                                 absl::StrJoin(items.begin(), std::next(items.begin(), named), ", "),
+    parts.push_back(absl::StrCat(what, " (", items.size(),
+                                 "): ", absl::StrJoin(items.begin(), std::next(items.begin(), named), ", "),
                                  named < items.size() ? ", …" : ""));
   }
 
   std::string FileList() const {
-    return files_.size() == 1 ? files_.begin()->first : absl::StrCat(files_.begin()->first, " and ", files_.size() - 1, " more");
+    return files_.size() == 1 ? files_.begin()->first
+                              : absl::StrCat(files_.begin()->first, " and ", files_.size() - 1, " more");
   }
 
   const std::string directory_;

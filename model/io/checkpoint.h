@@ -21,9 +21,10 @@ namespace easel {
 //   RETURN_IF_ERROR((*checkpoint)->Finish());
 class Checkpoint : public WeightSource {
  public:
-  // Opens the one *.safetensors of `directory`, or the shards that its *.safetensors.index.json lists (each must be a plain
-  // name inside the directory). With several variants present the one without a variant suffix wins, else the only one.
-  // Tensors are handed out on `device`; floating ones in `dtype`, without a copy when they have it already.
+  // Opens the one *.safetensors of `directory`, or the shards that its *.safetensors.index.json lists (each
+  // must be a plain name inside the directory). With several variants present the one without a variant
+  // suffix wins, else the only one. Tensors are handed out on `device`; floating ones in `dtype`, without a
+  // copy when they have it already.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& directory, c10::Device device,
                                                           c10::ScalarType dtype);
 
@@ -31,9 +32,11 @@ class Checkpoint : public WeightSource {
   at::Tensor Take(const std::string& name, at::IntArrayRef shape, Init init) override = 0;
   bool Has(const std::string& name) const override = 0;
 
-  // A tensor that the class's own loader is documented to ignore (for example CLIP's position_ids): not left over.
+  // A tensor that the class's own loader is documented to ignore (for example CLIP's position_ids): not left
+  // over.
   virtual void Ignore(std::string_view name) = 0;
-  // OK when every tensor was taken or ignored and none was missing or misshapen; else names them (the first few) and the files.
+  // OK when every tensor was taken or ignored and none was missing or misshapen; else names them (the first
+  // few) and the files.
   virtual absl::Status Finish() const = 0;
 };
 

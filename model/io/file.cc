@@ -74,7 +74,8 @@ absl::Status AtomicFile::Commit() {
   temporary_.clear();
   const std::string parent = std::filesystem::path(path_).parent_path().string();
   const int directory = open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory >= 0) {  // the rename itself survives a power cut; some file systems cannot, which is no fault
+  if (directory >=
+      0) {  // the rename itself survives a power cut; some file systems cannot, which is no fault
     fsync(directory);
     close(directory);
   }
@@ -82,8 +83,8 @@ absl::Status AtomicFile::Commit() {
 }
 
 bool IsPlainFileName(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\\') == name.npos &&
-         name.find('\0') == name.npos;
+  return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos &&
+         name.find('\\') == name.npos && name.find('\0') == name.npos;
 }
 
 }  // namespace easel

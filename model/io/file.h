@@ -11,7 +11,8 @@
 
 namespace easel {
 
-// The content of a regular file of at most `max_bytes`. NotFound when it is absent; every error names the path.
+// The content of a regular file of at most `max_bytes`. NotFound when it is absent; every error names the
+// path.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
 
 // A file that appears at `path` when Commit succeeds, and not before. One thread at a time.

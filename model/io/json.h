@@ -14,9 +14,10 @@
 
 namespace easel {
 
-// A JSON object of a file. A read of a key that is absent (and has no default) or of another type notes the first fault,
-// naming file and key, and returns the default or an empty value; ask status() after the reads. A null reads as absent.
-// Numbers: accepts the bare tokens NaN, Infinity, -Infinity that Python writes. Depth is limited.
+// A JSON object of a file. A read of a key that is absent (and has no default) or of another type notes the
+// first fault, naming file and key, and returns the default or an empty value; ask status() after the reads.
+// A null reads as absent. Numbers: accepts the bare tokens NaN, Infinity, -Infinity that Python writes. Depth
+// is limited.
 class JsonObject {
  public:
   static absl::StatusOr<JsonObject> Open(const std::string& path);
@@ -31,13 +32,17 @@ class JsonObject {
   std::vector<int64_t> Ints(std::string_view key, std::optional<std::vector<int64_t>> default_value = {});
   std::vector<double> Numbers(std::string_view key, std::optional<std::vector<double>> default_value = {});
   // Elements that are null read as "": model_index.json has [null, null].
-  std::vector<std::string> Strings(std::string_view key, std::optional<std::vector<std::string>> default_value = {});
-  // The next four hold what may well be absent: that is no fault, and reads as empty; another type is a fault.
-  std::vector<std::vector<double>> Rows(std::string_view key);  // [[numbers], ...], for example latent_rgb_factors
-  // [[strings], ...], a bare string being a row of one: tokenizer.json's merges, ["a b", ...] or [["a", "b"], ...]
+  std::vector<std::string> Strings(std::string_view key,
+                                   std::optional<std::vector<std::string>> default_value = {});
+  // The next four hold what may well be absent: that is no fault, and reads as empty; another type is a
+  // fault.
+  std::vector<std::vector<double>> Rows(
+      std::string_view key);  // [[numbers], ...], for example latent_rgb_factors
+  // [[strings], ...], a bare string being a row of one: tokenizer.json's merges, ["a b", ...] or [["a", "b"],
+  // ...]
   std::vector<std::vector<std::string>> StringRows(std::string_view key);
-  std::optional<JsonObject> Object(std::string_view key);       // nested; its faults are its own
-  std::vector<JsonObject> Objects(std::string_view key);        // array of objects; their faults are their own
+  std::optional<JsonObject> Object(std::string_view key);  // nested; its faults are its own
+  std::vector<JsonObject> Objects(std::string_view key);   // array of objects; their faults are their own
   // This object as name → integer (vocab.json). A value that is no integer is a fault.
   std::vector<std::pair<std::string, int64_t>> IntEntries();
   // Notes a fault of the caller's own finding at `key`: "model_index.json: key "x": <what>".

@@ -15,8 +15,9 @@ constexpr size_t kMaxMessage = 200;
 
 struct Constant {
   std::string_view token;
-  std::string_view stand_in;  // as JSON text: a string that begins with a control character, as no file's string does
-  std::string_view string;    // that string
+  std::string_view
+      stand_in;  // as JSON text: a string that begins with a control character, as no file's string does
+  std::string_view string;  // that string
   double value;
 };
 constexpr Constant kConstants[] = {
@@ -85,8 +86,10 @@ absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, const std::strin
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", fault.what));
   } catch (const nlohmann::json::exception& e) {
     std::string_view what = e.what();
-    if (const size_t end = what.find("] "); what.starts_with('[') && end != what.npos) what.remove_prefix(end + 2);
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not JSON: ", std::string(what.substr(0, kMaxMessage))));
+    if (const size_t end = what.find("] "); what.starts_with('[') && end != what.npos)
+      what.remove_prefix(end + 2);
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": not JSON: ", std::string(what.substr(0, kMaxMessage))));
   }
 }
 

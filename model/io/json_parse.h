@@ -10,8 +10,9 @@
 
 namespace easel {
 
-// InvalidArgument, naming `path`, for text that is no JSON, repeats a key of an object, or nests deeper than 64 levels.
-// NaN, Infinity and -Infinity, which Python writes though JSON has no such thing, are let in; ask AsNumber.
+// InvalidArgument, naming `path`, for text that is no JSON, repeats a key of an object, or nests deeper than
+// 64 levels. NaN, Infinity and -Infinity, which Python writes though JSON has no such thing, are let in; ask
+// AsNumber.
 absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, const std::string& path);
 
 // The value of a number, those three included; nothing for other values.

@@ -24,7 +24,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-static_assert(std::endian::native == std::endian::little, "the format is little-endian, and is mapped as it is");
+static_assert(std::endian::native == std::endian::little,
+              "the format is little-endian, and is mapped as it is");
 
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
@@ -35,9 +36,10 @@ struct Dtype {
   const char* name;
   at::ScalarType type;
 };
-constexpr Dtype kDtypes[] = {{"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16},
-                             {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
-                             {"U8", at::kByte},    {"BOOL", at::kBool}};
+constexpr Dtype kDtypes[] = {{"F64", at::kDouble},    {"F32", at::kFloat}, {"F16", at::kHalf},
+                             {"BF16", at::kBFloat16}, {"I64", at::kLong},  {"I32", at::kInt},
+                             {"I16", at::kShort},     {"I8", at::kChar},   {"U8", at::kByte},
+                             {"BOOL", at::kBool}};
 
 struct Entry {
   std::string name;
@@ -63,13 +65,15 @@ absl::StatusOr<Entry> ReadEntry(const std::string& name, const Json& json) {
   }
 
   const Json& dtype = json["dtype"];
-  const auto known = std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const Dtype& d) { return dtype == d.name; });
+  const auto known =
+      std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const Dtype& d) { return dtype == d.name; });
   if (known == std::end(kDtypes)) return fault("unknown dtype ", Excerpt(dtype));
   Entry entry{name, known->type, {}, 0, 0};
 
   const Json& shape = json["shape"];
   if (!shape.is_array()) return fault("expected an array as shape, got ", Excerpt(shape));
-  if (shape.size() > kMaxDimensions) return fault(shape.size(), " dimensions; at most ", kMaxDimensions, " are read");
+  if (shape.size() > kMaxDimensions)
+    return fault(shape.size(), " dimensions; at most ", kMaxDimensions, " are read");
   const uint64_t item_size = c10::elementSize(entry.type);
   uint64_t bytes = item_size;
   uint64_t bytes_without_zeros = item_size;  // what the strides of an empty tensor are computed from
@@ -89,11 +93,12 @@ absl::StatusOr<Entry> ReadEntry(const std::string& name, const Json& json) {
   const std::optional<uint64_t> begin = pair ? ReadUnsigned(offsets[0]) : std::nullopt;
   const std::optional<uint64_t> end = pair ? ReadUnsigned(offsets[1]) : std::nullopt;
   if (!begin || !end || *begin > *end) {
-    return fault("data_offsets ", Excerpt(offsets), ": expected [begin, end], integers from 0 with begin <= end");
+    return fault("data_offsets ", Excerpt(offsets),
+                 ": expected [begin, end], integers from 0 with begin <= end");
   }
   if (*end - *begin != bytes) {
-    return fault("data_offsets ", Excerpt(offsets), " span ", *end - *begin, " bytes, but ", known->name, " of shape ",
-                 Excerpt(shape), " has ", bytes);
+    return fault("data_offsets ", Excerpt(offsets), " span ", *end - *begin, " bytes, but ", known->name,
+                 " of shape ", Excerpt(shape), " has ", bytes);
   }
   entry.begin = *begin;
   entry.end = *end;
@@ -108,13 +113,14 @@ absl::Status CheckLayout(std::vector<const Entry*> entries, uint64_t data_size) 
   uint64_t position = 0;
   for (const Entry* e : entries) {
     if (e->begin != position) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor \"", e->name, "\": ",
-                                                     e->begin > position ? "a hole before it" : "it overlaps another",
-                                                     ": it begins at ", e->begin, ", not ", position));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor \"", e->name, "\": ", e->begin > position ? "a hole before it" : "it overlaps another",
+          ": it begins at ", e->begin, ", not ", position));
     }
     if (e->end > data_size) {
       return absl::InvalidArgumentError(absl::StrCat("tensor \"", e->name, "\": ends at ", e->end,
-                                                     ", but the file has only ", data_size, " bytes of data (truncated?)"));
+                                                     ", but the file has only ", data_size,
+                                                     " bytes of data (truncated?)"));
     }
     position = e->end;
   }
@@ -137,14 +143,15 @@ class Mapping {
     const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     if (!regular || info.st_size < static_cast<off_t>(kLengthBytes)) {
       close(fd);
-      return absl::InvalidArgumentError(path + (regular ? ": shorter than the 8 bytes of the header's length"
-                                                        : ": not a regular file"));
+      return absl::InvalidArgumentError(
+          path + (regular ? ": shorter than the 8 bytes of the header's length" : ": not a regular file"));
     }
     const size_t size = info.st_size;
     void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
     const int error = errno;
     close(fd);
-    if (data == MAP_FAILED) return absl::UnavailableError(absl::StrCat(path, ": cannot be mapped: ", std::strerror(error)));
+    if (data == MAP_FAILED)
+      return absl::UnavailableError(absl::StrCat(path, ": cannot be mapped: ", std::strerror(error)));
     return std::unique_ptr<Mapping>(new Mapping(static_cast<const char*>(data), size));
   }
   Mapping(const Mapping&) = delete;
@@ -169,15 +176,16 @@ class MappedFile : public SafetensorsFile {
     uint64_t header_size;
     std::memcpy(&header_size, bytes.data(), kLengthBytes);
     if (header_size > kMaxHeaderBytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": a header of ", header_size, " bytes; at most ", kMaxHeaderBytes, " are read"));
+      return absl::InvalidArgumentError(absl::StrCat(path, ": a header of ", header_size, " bytes; at most ",
+                                                     kMaxHeaderBytes, " are read"));
     }
     if (header_size > bytes.size() - kLengthBytes) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": a header of ", header_size, " bytes, but only ",
                                                      bytes.size() - kLengthBytes, " follow (truncated?)"));
     }
     const std::string_view header = bytes.substr(kLengthBytes, header_size);
-    if (!header.starts_with('{')) return absl::InvalidArgumentError(path + ": the header does not begin with {");
+    if (!header.starts_with('{'))
+      return absl::InvalidArgumentError(path + ": the header does not begin with {");
     EASEL_ASSIGN_OR_RETURN(const Json json, ParseJson(header, path + ": header"));
     data_ = bytes.substr(kLengthBytes + header_size);
     if (absl::Status s = ReadEntries(json); !s.ok()) {
@@ -196,7 +204,8 @@ class MappedFile : public SafetensorsFile {
     const auto options = at::TensorOptions().dtype(entry.type);
     if (entry.begin == entry.end) return at::empty(entry.shape, options);
     if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.type) != 0) {
-      // Valid, but the processor's aligned loads would fault: writers that do not pad the header make such files.
+      // Valid, but the processor's aligned loads would fault: writers that do not pad the header make such
+      // files.
       at::Tensor copy = at::empty(entry.shape, options);
       std::memcpy(copy.data_ptr(), data, entry.end - entry.begin);
       return copy;
@@ -224,7 +233,8 @@ class MappedFile : public SafetensorsFile {
   }
 
   absl::Status ReadMetadata(const Json& value) {
-    if (!value.is_object()) return absl::InvalidArgumentError("__metadata__: expected an object, got " + Excerpt(value));
+    if (!value.is_object())
+      return absl::InvalidArgumentError("__metadata__: expected an object, got " + Excerpt(value));
     for (const auto& [key, text] : value.items()) {
       if (!text.is_string()) {
         return absl::InvalidArgumentError(
@@ -239,8 +249,10 @@ class MappedFile : public SafetensorsFile {
   absl::Status CheckBools(const Entry& e) const {
     if (e.type != at::kBool) return absl::OkStatus();
     const std::string_view bytes = data_.substr(e.begin, e.end - e.begin);
-    if (std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0 || c == 1; })) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("tensor \"", e.name, "\": a BOOL that is neither 0 nor 1"));
+    if (std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0 || c == 1; }))
+      return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor \"", e.name, "\": a BOOL that is neither 0 nor 1"));
   }
 
   std::unique_ptr<Mapping> mapping_;
@@ -264,7 +276,8 @@ absl::Status WriteSafetensors(const std::string& path, const NamedTensors& tenso
   // Large items first, so that with a padded header every tensor is aligned to its items; then by name.
   NamedTensors sorted = tensors;
   for (const auto& [name, tensor] : sorted) {
-    if (!tensor.defined()) return absl::InvalidArgumentError(absl::StrCat(path, ": tensor \"", name, "\" is undefined"));
+    if (!tensor.defined())
+      return absl::InvalidArgumentError(absl::StrCat(path, ": tensor \"", name, "\" is undefined"));
   }
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
     return std::pair(b.second.itemsize(), std::string_view(a.first)) <
@@ -282,8 +295,8 @@ absl::Status WriteSafetensors(const std::string& path, const NamedTensors& tenso
     const auto known = std::find_if(std::begin(kDtypes), std::end(kDtypes),
                                     [t = tensor.scalar_type()](const Dtype& d) { return d.type == t; });
     if (known == std::end(kDtypes)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor \"", name, "\": no dtype of the format is ", c10::toString(tensor.scalar_type())));
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ": tensor \"", name, "\": no dtype of the format is ", c10::toString(tensor.scalar_type())));
     }
     const uint64_t end = position + tensor.nbytes();
     header.emplace_back(name, nlohmann::ordered_json{{"dtype", known->name},

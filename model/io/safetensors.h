@@ -1,5 +1,5 @@
-// The safetensors format: u64 little-endian header length N, N bytes of JSON {name: {dtype, shape, data_offsets}}, the data.
-// https://github.com/huggingface/safetensors
+// The safetensors format: u64 little-endian header length N, N bytes of JSON {name: {dtype, shape,
+// data_offsets}}, the data. https://github.com/huggingface/safetensors
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,8 +15,9 @@
 
 namespace easel {
 
-// A mapped file. Everything is checked before it is trusted: header length, JSON, dtypes, shapes, offsets without holes or
-// overlap, sizes, the exact file length. Errors name the file and the tensor. Immutable; usable from any thread.
+// A mapped file. Everything is checked before it is trusted: header length, JSON, dtypes, shapes, offsets
+// without holes or overlap, sizes, the exact file length. Errors name the file and the tensor. Immutable;
+// usable from any thread.
 class SafetensorsFile : public std::enable_shared_from_this<SafetensorsFile> {
  public:
   static absl::StatusOr<std::shared_ptr<const SafetensorsFile>> Open(const std::string& path);
