@@ -1,0 +1,187 @@
+#include "server/engine/engine.h"
+
+#include <c10/core/ScalarType.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "model/io/status_macros.h"
+#include "model/pipeline.h"
+#include "server/engine/engine_observer.h"
+#include "server/engine/job_queue.h"
+#include "server/engine/worker.h"
+
+namespace easel {
+namespace {
+
+constexpr int kCpuBatchRows = 16;  // beyond it a row costs as much as alone
+constexpr int kDeviceBatchRows = 32;
+
+EngineObserver* NoObserver() {
+  static EngineObserver observer;
+  return &observer;
+}
+
+std::string DtypeName(c10::ScalarType dtype) {
+  switch (dtype) {
+    case c10::kBFloat16:
+      return "bfloat16";
+    case c10::kHalf:
+      return "float16";
+    default:
+      return "float32";
+  }
+}
+
+// Whether two pictures of a request start from the same tokens.
+bool SamePrompts(const GenerationSpec& a, const GenerationSpec& b) {
+  return a.prompt == b.prompt && a.class_label == b.class_label && a.negative_prompt == b.negative_prompt &&
+         a.guidance_scale == b.guidance_scale;
+}
+
+// The method that previews are made by, once checked.
+absl::StatusOr<std::string> PreviewMethod(const ModelInfo& info, const SubmitOptions& options) {
+  if (options.preview_every_n_steps < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("preview_every_n_steps is ", options.preview_every_n_steps,
+                                                   "; it must not be negative"));
+  }
+  const std::vector<std::string>& methods = info.preview_methods;
+  if (options.preview_method.empty()) {
+    if (options.preview_every_n_steps > 0 && methods.empty()) {
+      return absl::InvalidArgumentError("preview_every_n_steps: this model has no previews");
+    }
+    return methods.empty() ? "" : methods.front();
+  }
+  if (std::find(methods.begin(), methods.end(), options.preview_method) == methods.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("preview_method: '", options.preview_method,
+                     "' is not known; this model has: ", absl::StrJoin(methods, ", ")));
+  }
+  return options.preview_method;
+}
+
+}  // namespace
+
+Engine::Engine(std::vector<NamedPipeline> models, EngineOptions options) : options_(std::move(options)) {
+  if (options_.observer == nullptr) options_.observer = NoObserver();
+  for (const NamedPipeline& model : models) {
+    const auto known = std::find_if(models_.begin(), models_.end(),
+                                    [&](const ServedModel& served) { return served.name == model.name; });
+    const std::string device = model.pipeline->device().str();
+    if (known == models_.end()) {
+      models_.push_back({model.name, model.pipeline->info(), device, DtypeName(model.pipeline->dtype())});
+      replicas_.push_back({{model.pipeline}, {}});
+    } else {
+      absl::StrAppend(&known->device, ",", device);
+      replicas_[known - models_.begin()].pipelines.push_back(model.pipeline);
+    }
+  }
+  StartWorkers(models);
+}
+
+Engine::~Engine() { Drain(absl::InfinitePast()); }
+
+void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
+  std::vector<c10::Device> devices;  // one entry a worker
+  for (const NamedPipeline& model : models) {
+    const c10::Device device = model.pipeline->device();
+    if (std::find(devices.begin(), devices.end(), device) != devices.end()) continue;
+    devices.insert(devices.end(), device.is_cpu() ? options_.cpu_workers : 1, device);
+  }
+  queue_ = std::make_unique<JobQueue>(static_cast<int>(devices.size()), options_.max_queue);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const bool cpu = devices[i].is_cpu();
+    WorkerOptions options;
+    options.index = static_cast<int>(i);
+    options.threads = cpu ? options_.cpu_threads : 1;
+    options.max_batch_rows = options_.max_batch_rows;
+    if (options.max_batch_rows == 0) options.max_batch_rows = cpu ? kCpuBatchRows : kDeviceBatchRows;
+    options.observer = options_.observer;
+    options.now = options_.now;
+
+    std::vector<WorkerModel> here;
+    for (size_t m = 0; m < models_.size(); ++m) {
+      WorkerModel model{models_[m].name, nullptr};
+      for (const auto& pipeline : replicas_[m].pipelines) {
+        if (pipeline->device() != devices[i]) continue;
+        model.pipeline = pipeline;
+        replicas_[m].workers.push_back(options.index);
+      }
+      here.push_back(std::move(model));
+    }
+    workers_.push_back(std::make_unique<Worker>(std::move(here), queue_.get(), std::move(options)));
+  }
+}
+
+absl::StatusOr<std::vector<JobHandle>> Engine::Submit(std::string_view model,
+                                                      std::vector<PictureRequest> pictures,
+                                                      const SubmitOptions& options) {
+  const int count = static_cast<int>(pictures.size());
+  size_t index = 0;
+  while (!model.empty() && index < models_.size() && models_[index].name != model) ++index;
+  if (index == models_.size()) {
+    options_.observer->OnRejected("", absl::StatusCode::kNotFound, count);
+    std::vector<std::string> names;
+    for (const ServedModel& served : models_) names.push_back(served.name);
+    return absl::NotFoundError(absl::StrCat("model: there is no '", std::string(model),
+                                            "'; served are: ", absl::StrJoin(names, ", ")));
+  }
+  auto handles = TrySubmit(static_cast<int>(index), std::move(pictures), options);
+  if (!handles.ok()) options_.observer->OnRejected(models_[index].name, handles.status().code(), count);
+  return handles;
+}
+
+absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<PictureRequest> pictures,
+                                                         const SubmitOptions& options) {
+  const absl::Time submitted = options_.now();
+  const Pipeline& pipeline = *replicas_[model].pipelines.front();
+  const std::string& name = models_[model].name;
+  if (pictures.empty())
+    return absl::InvalidArgumentError("num_images: 0 is not allowed; it must be at least 1");
+  EASEL_ASSIGN_OR_RETURN(const std::string preview_method, PreviewMethod(pipeline.info(), options));
+  for (const PictureRequest& picture : pictures) EASEL_RETURN_IF_ERROR(pipeline.Validate(picture.spec));
+  if (options.deadline <= submitted) return absl::DeadlineExceededError("the deadline has already passed");
+
+  std::vector<Job> jobs;
+  std::vector<JobHandle> handles;
+  for (PictureRequest& picture : pictures) {
+    Job job;
+    if (!jobs.empty() && SamePrompts(jobs.back().spec, picture.spec)) {
+      job.prompts = jobs.back().prompts;
+    } else {
+      const absl::Time began = options_.now();
+      EASEL_ASSIGN_OR_RETURN(TokenizedPrompts prompts, pipeline.Tokenize(picture.spec));
+      job.prompts = std::make_shared<const TokenizedPrompts>(std::move(prompts));
+      options_.observer->OnStage(name, Stage::kTokenize, absl::ToDoubleSeconds(options_.now() - began));
+    }
+    auto cancelled = std::make_shared<CancelFlag>(false);
+    handles.emplace_back(cancelled, job.prompts->tokens_cut);
+    job.model = model;
+    job.spec = std::move(picture.spec);
+    job.listener = std::move(picture.listener);
+    job.cancelled = std::move(cancelled);
+    job.submitted = submitted;
+    job.deadline = options.deadline;
+    job.preview_every_n_steps = options.preview_every_n_steps;
+    job.preview_method = preview_method;
+    job.rows = job.prompts->conditional.has_value() + job.prompts->unconditional.has_value();
+    jobs.push_back(std::move(job));
+  }
+  const int count = static_cast<int>(jobs.size());
+  EASEL_RETURN_IF_ERROR(queue_->Push(std::move(jobs), replicas_[model].workers));
+  options_.observer->OnAdmitted(name, count);
+  options_.observer->OnDepthChanged(/*waiting=*/count, /*active=*/0);
+  return handles;
+}
+
+void Engine::Drain(absl::Time deadline) {
+  queue_->Close();
+  queue_->AwaitEmpty(deadline);
+  queue_->Stop();
+  workers_.clear();
+}
+
+}  // namespace easel

@@ -1,0 +1,344 @@
+#include "server/engine/worker.h"
+
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "model/denoise.h"
+#include "model/io/status_macros.h"
+
+namespace easel {
+namespace {
+
+// How much the newest forward counts in the pace that estimates are made of.
+constexpr double kPaceWeight = 0.1;
+
+// What LibTorch throws becomes the status of the jobs that `work` was for.
+template <typename Work>
+absl::Status Guarded(const char* name, Work work) {
+  try {
+    return work();
+  } catch (const c10::Error& error) {
+    return absl::InternalError(absl::StrCat(name, ": ", error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat(name, ": ", error.what()));
+  }
+}
+
+ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioning& conditioning) {
+  const Conditioning& row =
+      conditioning.conditional.has_value() ? *conditioning.conditional : *conditioning.unconditional;
+  const int64_t text_length = row.text.defined() ? row.text.size(1) : 0;
+  return {model, latent.size(0), latent.size(1), latent.size(2), text_length};
+}
+
+RemainingWork Remaining(const Job& job, const Sampler& sampler) {
+  const int evaluations_a_step = sampler.total_evaluations() / sampler.total_steps();
+  return {job.rows, (sampler.total_steps() - sampler.step()) * evaluations_a_step};
+}
+
+}  // namespace
+
+Worker::Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options)
+    : models_(std::move(models)),
+      options_(std::move(options)),
+      batcher_(options_.max_batch_rows),
+      queue_(queue),
+      row_seconds_(models_.size()) {
+  const auto here = std::find_if(models_.begin(), models_.end(),
+                                 [](const WorkerModel& m) { return m.pipeline != nullptr; });
+  device_ = here->pipeline->device();
+  device_name_ = device_.str();
+  thread_ = std::thread([this] { Run(); });
+}
+
+Worker::~Worker() { thread_.join(); }
+
+void Worker::Run() {
+  UseOneIntraOpThread();
+  const c10::InferenceMode inference;
+  const c10::OptionalDeviceGuard guard(device_);
+  team_.emplace(options_.threads);
+  while (Receive()) {
+    DropCancelledAndExpired();
+    Admit();
+    TellPositions();
+    Evaluate();
+    Preview(Finish());
+    std::erase_if(active_, [](const auto& active) { return active->ended; });
+  }
+  const absl::Status stopping = absl::UnavailableError("the server is stopping");
+  for (const Waiting& waiting : waiting_) EndJob(waiting.job, stopping, {}, JobQueue::Was::kWaiting);
+  for (const auto& active : active_) End(*active, stopping);
+  waiting_.clear();
+  active_.clear();  // here, because its tensors belong to this thread
+}
+
+bool Worker::Receive() {
+  const bool idle = waiting_.empty() && active_.empty();
+  JobQueue::Delivery delivery =
+      queue_->Take(options_.index, idle ? JobQueue::Patience::kWaitForJobs : JobQueue::Patience::kDoNotWait);
+  for (Job& job : delivery.jobs) waiting_.push_back({std::move(job)});
+  return !delivery.stop;
+}
+
+void Worker::DropCancelledAndExpired() {
+  const absl::Time now = options_.now();
+  const auto why = [now](const Job& job) {
+    if (*job.cancelled) return absl::CancelledError("the job was cancelled");
+    if (job.deadline <= now)
+      return absl::DeadlineExceededError("the deadline passed before the picture was done");
+    return absl::OkStatus();
+  };
+  std::erase_if(waiting_, [&](const Waiting& waiting) {
+    const absl::Status status = why(waiting.job);
+    if (!status.ok()) EndJob(waiting.job, status, {}, JobQueue::Was::kWaiting);
+    return !status.ok();
+  });
+  std::erase_if(active_, [&](const auto& active) {
+    const absl::Status status = why(active->job);
+    if (!status.ok()) End(*active, status);
+    return !status.ok();
+  });
+}
+
+void Worker::Admit() {
+  int active_rows = 0;
+  for (const auto& active : active_) active_rows += active->job.rows;
+  std::vector<int> waiting_rows;
+  for (const Waiting& waiting : waiting_) waiting_rows.push_back(waiting.job.rows);
+
+  for (size_t n = batcher_.CountToAdmit(active_rows, waiting_rows); n > 0; --n) {
+    auto active = std::make_unique<Active>();
+    active->job = std::move(waiting_.front().job);
+    waiting_.pop_front();
+    queue_->Began(1);
+    active->accounting.device = device_name_;
+    active->accounting.queue_seconds = absl::ToDoubleSeconds(options_.now() - active->job.submitted);
+    options_.observer->OnDepthChanged(/*waiting=*/-1, /*active=*/1);
+    options_.observer->OnStarted(NameOf(active->job), active->accounting.queue_seconds);
+    active->job.listener->OnStarted(device_name_);
+
+    const Active* previous = active_.empty() ? nullptr : active_.back().get();
+    const absl::Status status = Guarded("encode", [&] { return Begin(*active, previous); });
+    if (status.ok()) {
+      active_.push_back(std::move(active));
+    } else {
+      End(*active, status);
+    }
+  }
+}
+
+// Encodes the prompts, unless `previous` is another picture of the same request and has done so.
+absl::Status Worker::Begin(Active& active, const Active* previous) {
+  const Pipeline& pipeline = PipelineOf(active.job);
+  if (previous != nullptr && previous->job.prompts == active.job.prompts) {
+    active.conditioning = previous->conditioning;
+  } else {
+    const absl::Time began = options_.now();
+    EASEL_ASSIGN_OR_RETURN(GuidedConditioning conditioning, pipeline.Encode(*active.job.prompts));
+    active.conditioning = std::make_shared<const GuidedConditioning>(std::move(conditioning));
+    active.accounting.encode_seconds = Measured(active.job, Stage::kEncode, began);
+  }
+  active.accounting.prompt_cache_hit = active.conditioning->cache_hit;
+  EASEL_ASSIGN_OR_RETURN(active.sampler, pipeline.MakeSampler(active.job.spec));
+  active.candidate.shape = ShapeOf(active.job.model, active.sampler->Denoised(), *active.conditioning);
+  active.candidate.rows = active.job.rows;
+  active.candidate.admitted = ++admitted_;
+  return absl::OkStatus();
+}
+
+void Worker::TellPositions() {
+  if (waiting_.empty()) return;
+  std::vector<RemainingWork> active, ahead;
+  for (const Active* job : Denoising()) active.push_back(Remaining(job->job, *job->sampler));
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    const Job& job = waiting_[i].job;
+    if (const int position = static_cast<int>(i); position != waiting_[i].told_position) {
+      std::optional<double> wait;
+      if (const double pace = row_seconds_[job.model]; pace > 0)
+        wait = pace * batcher_.RowsAhead(active, ahead, job.rows);
+      job.listener->OnQueued(position, wait);
+      waiting_[i].told_position = position;
+    }
+    ahead.push_back({job.rows, job.spec.num_inference_steps});
+  }
+}
+
+void Worker::Evaluate() {
+  const std::vector<Active*> denoising = Denoising();
+  std::vector<BatchCandidate> candidates;
+  for (const Active* active : denoising) candidates.push_back(active->candidate);
+  std::vector<Active*> batch;
+  for (size_t i : batcher_.Pick(candidates)) batch.push_back(denoising[i]);
+  if (batch.empty()) return;
+
+  absl::Status status = EvaluateTogether(batch);
+  if (status.ok()) return;
+  // One of them is at fault, and only that one may end for it.
+  for (Active* active : batch) {
+    if (batch.size() > 1) status = EvaluateTogether({active});
+    if (!status.ok()) End(*active, status);
+  }
+}
+
+// One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
+absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
+  const Job& first = batch[0]->job;
+  const absl::Time began = options_.now();
+  int rows = 0;
+  std::vector<at::Tensor> predictions;
+  EASEL_RETURN_IF_ERROR(Guarded("denoise", [&] {
+    std::vector<DenoiseInput> inputs;
+    for (const Active* active : batch) {
+      inputs.push_back(NextInput(*active->sampler, *active->conditioning, active->job.spec));
+    }
+    rows = RowCount(inputs);
+    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
+                          [this](int n, const std::function<void(int)>& task) { team_->Run(n, task); });
+    return absl::OkStatus();
+  }));
+  const absl::Time ended = options_.now();
+  const double seconds = absl::ToDoubleSeconds(ended - began);
+  double& pace = row_seconds_[first.model];
+  pace = pace == 0 ? seconds / rows : (1 - kPaceWeight) * pace + kPaceWeight * seconds / rows;
+  ++evaluations_;
+  const int jobs = static_cast<int>(batch.size());
+  options_.observer->OnEvaluated(NameOf(first), device_name_, rows, batcher_.max_rows(), jobs, seconds);
+
+  for (int i = 0; i < jobs; ++i) {
+    Active& active = *batch[i];
+    if (active.accounting.forwards == 0) active.began_denoising = began;
+    const absl::Status status = Guarded("sampler", [&] {
+      active.sampler->Advance(predictions[i]);
+      return absl::OkStatus();
+    });
+    if (status.ok()) {
+      Advanced(active, jobs, ended);
+    } else {
+      End(active, status);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Books an evaluation of `batch_size` jobs that `active` took part in, and tells of the step if it ended one.
+void Worker::Advanced(Active& active, int batch_size, absl::Time now) {
+  const Sampler& sampler = *active.sampler;
+  JobAccounting& accounting = active.accounting;
+  active.candidate.last_served = evaluations_;
+  active.batch_sizes += batch_size;
+  ++accounting.forwards;
+  accounting.mean_batch_size = static_cast<double>(active.batch_sizes) / accounting.forwards;
+  accounting.denoise_seconds = absl::ToDoubleSeconds(now - active.began_denoising);
+  if (sampler.step() == accounting.steps) return;  // between two evaluations of one step
+
+  accounting.steps = sampler.step();
+  JobProgress progress;
+  progress.step = sampler.step();
+  progress.total = sampler.total_steps();
+  progress.time = sampler.done() ? 0 : sampler.Next().time;
+  progress.batch_size = batch_size;
+  progress.eta_seconds = accounting.denoise_seconds / progress.step * (progress.total - progress.step);
+  active.job.listener->OnProgress(progress);
+
+  const int every_n = active.job.preview_every_n_steps;
+  if (sampler.done()) {
+    active.preview_due = 0;
+  } else if (every_n > 0 && progress.step % every_n == 0 && active.preview_due == 0) {
+    active.preview_due = evaluations_;
+  }
+}
+
+Worker::Decoded Worker::Finish() {
+  for (const auto& active : active_) {
+    if (active->ended || !active->sampler->done()) continue;
+    const absl::Time began = options_.now();
+    Image image;
+    const absl::Status status = Guarded("decode", [&]() -> absl::Status {
+      EASEL_ASSIGN_OR_RETURN(image, PipelineOf(active->job).Decode(active->sampler->Denoised()));
+      return absl::OkStatus();
+    });
+    active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
+    if (status.ok()) {
+      End(*active, std::move(image));
+    } else {
+      End(*active, status);
+    }
+    return Decoded::kYes;
+  }
+  return Decoded::kNo;
+}
+
+void Worker::Preview(Decoded decoded) {
+  Active* by_decoder = nullptr;  // whose preview has been due for longest
+  for (const auto& active : active_) {
+    if (active->ended || active->preview_due == 0) continue;
+    if (active->job.preview_method != "decoder") {
+      ShowPreview(*active);
+    } else if (by_decoder == nullptr || active->preview_due < by_decoder->preview_due) {
+      by_decoder = active.get();
+    }
+  }
+  if (decoded == Decoded::kNo && by_decoder != nullptr) ShowPreview(*by_decoder);
+}
+
+void Worker::ShowPreview(Active& active) {
+  const absl::Time began = options_.now();
+  Image preview;
+  const absl::Status status = Guarded("preview", [&]() -> absl::Status {
+    EASEL_ASSIGN_OR_RETURN(
+        preview, PipelineOf(active.job).Preview(active.sampler->Denoised(), active.job.preview_method));
+    return absl::OkStatus();
+  });
+  Measured(active.job, Stage::kPreview, began);
+  if (!status.ok()) return End(active, status);
+  active.job.listener->OnPreview(active.sampler->step(), std::move(preview));
+  options_.observer->OnPreview(NameOf(active.job), /*first=*/!active.previewed,
+                               absl::ToDoubleSeconds(options_.now() - active.job.submitted));
+  active.previewed = true;
+  active.preview_due = 0;
+}
+
+void Worker::End(Active& active, absl::StatusOr<Image> result) {
+  active.ended = true;
+  EndJob(active.job, std::move(result), active.accounting, JobQueue::Was::kActive);
+}
+
+void Worker::EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting,
+                    JobQueue::Was was) {
+  const double seconds = absl::ToDoubleSeconds(options_.now() - job.submitted);
+  accounting.total_seconds = seconds;
+  if (was == JobQueue::Was::kWaiting) accounting.queue_seconds = seconds;
+  const absl::StatusCode code = result.status().code();
+  if (result.ok()) {
+    job.listener->OnImage(*std::move(result), accounting);
+  } else {
+    job.listener->OnFailure(result.status(), accounting);
+  }
+  options_.observer->OnFinished(NameOf(job), code, accounting);
+  options_.observer->OnDepthChanged(was == JobQueue::Was::kWaiting ? -1 : 0,
+                                    was == JobQueue::Was::kActive ? -1 : 0);
+  queue_->Ended(options_.index, job, was);
+}
+
+std::vector<Worker::Active*> Worker::Denoising() const {
+  std::vector<Active*> denoising;
+  for (const auto& active : active_) {
+    if (!active->ended && !active->sampler->done()) denoising.push_back(active.get());
+  }
+  return denoising;
+}
+
+double Worker::Measured(const Job& job, Stage stage, absl::Time began) const {
+  const double seconds = absl::ToDoubleSeconds(options_.now() - began);
+  options_.observer->OnStage(NameOf(job), stage, seconds);
+  return seconds;
+}
+
+}  // namespace easel

@@ -1,0 +1,109 @@
+// One thread on one device, turning: take jobs up, evaluate the network once for whoever's turn it is, finish
+// one picture.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "model/pipeline.h"
+#include "server/engine/batcher.h"
+#include "server/engine/engine_observer.h"
+#include "server/engine/job.h"
+#include "server/engine/job_queue.h"
+#include "server/engine/thread_team.h"
+
+namespace easel {
+
+// One of the engine's models, as a worker sees it.
+struct WorkerModel {
+  std::string name;
+  std::shared_ptr<const Pipeline> pipeline;  // null: not on this device
+};
+
+struct WorkerOptions {
+  int index = 0;  // of its inbox
+  int threads = 1;
+  int max_batch_rows = 1;
+  EngineObserver* observer = nullptr;  // not null
+  std::function<absl::Time()> now;
+};
+
+class Worker {
+ public:
+  // Starts the thread. `models`: as many as the engine has, at least one of them here. `queue` must outlive
+  // the worker.
+  Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options);
+  // REQUIRES: the queue was stopped. Waits for the thread, which first fails the jobs it has with
+  // Unavailable.
+  ~Worker();
+
+ private:
+  // A job taken up. Its candidate says when it was served last.
+  struct Active {
+    Job job;
+    std::shared_ptr<const GuidedConditioning> conditioning;
+    std::unique_ptr<Sampler> sampler;
+    BatchCandidate candidate;
+    JobAccounting accounting;
+    absl::Time began_denoising;
+    int64_t batch_sizes = 0;   // summed over its evaluations
+    uint64_t preview_due = 0;  // the evaluation after which its preview came due; 0: none is
+    bool previewed = false;
+    bool ended = false;  // its listener had the last event; forgotten at the end of the turn
+  };
+  struct Waiting {
+    Job job;
+    int told_position = -1;
+  };
+  enum class Decoded { kNo, kYes };
+
+  void Run();
+  // The parts of a turn, in their order. A job that fails in one ends there, and its neighbours go on.
+  bool Receive();  // false: stopped
+  void DropCancelledAndExpired();
+  void Admit();
+  void TellPositions();
+  void Evaluate();
+  Decoded Finish();               // one picture at most, so that the others wait for one decode at most
+  void Preview(Decoded decoded);  // linear previews, and one by the decoder when it is free
+
+  absl::Status Begin(Active& active, const Active* previous);
+  absl::Status EvaluateTogether(const std::vector<Active*>& batch);
+  void Advanced(Active& active, int batch_size, absl::Time now);
+  void ShowPreview(Active& active);
+  void End(Active& active, absl::StatusOr<Image> result);
+  void EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting, JobQueue::Was was);
+  std::vector<Active*> Denoising() const;
+  double Measured(const Job& job, Stage stage, absl::Time began) const;  // the seconds; tells the observer
+
+  const Pipeline& PipelineOf(const Job& job) const { return *models_[job.model].pipeline; }
+  const std::string& NameOf(const Job& job) const { return models_[job.model].name; }
+
+  // Constant after construction.
+  const std::vector<WorkerModel> models_;
+  const WorkerOptions options_;
+  const Batcher batcher_;
+  c10::Device device_ = c10::Device(c10::kCPU);
+  std::string device_name_;
+  JobQueue* const queue_;
+
+  // The thread's own.
+  std::optional<ThreadTeam> team_;
+  std::deque<Waiting> waiting_;
+  std::vector<std::unique_ptr<Active>> active_;  // by age
+  std::vector<double> row_seconds_;  // of each model: a row's share of a forward, smoothed; 0: not known
+  uint64_t evaluations_ = 0;
+  uint64_t admitted_ = 0;
+
+  std::thread thread_;  // last, so that it finds all of the above
+};
+
+}  // namespace easel

@@ -1,0 +1,148 @@
+// A small pipeline whose network a test can hold, and which fails for some classes: a real network (EaselDiT
+// with random weights, so that a batch could show in the bits), no files, pixels for latents.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/pipeline.h"
+#include "model/transformers/easel_dit.h"
+#include "server/engine/mutex.h"
+#include "tests/testing/random_weights.h"
+
+namespace easel {
+
+constexpr int kStagedSize = 8, kStagedClasses = 5;
+// Asked for as the condition, the network throws, or predicts what is not a number.
+constexpr int kThrowingClass = 3, kNanClass = 4;
+
+// What the network and the decoder do, as it happens, and the barrier before each forward. Open at first.
+// Thread-safe.
+class Gate {
+ public:
+  void Hold() {
+    MutexLock lock(&mutex_);
+    held_ = true;
+  }
+  void Release() {
+    MutexLock lock(&mutex_);
+    held_ = false;
+    mutex_.NotifyAll();
+  }
+  // Lets one forward pass, and blocks until the next one has come to the barrier.
+  void PassOne() {
+    MutexLock lock(&mutex_);
+    const int arrived = arrived_;
+    ++passes_;
+    mutex_.NotifyAll();
+    mutex_.Await([&] {
+      mutex_.AssertHeld();
+      return arrived_ > arrived;
+    });
+  }
+  // Blocks until so many forwards in all have come to the barrier.
+  void AwaitForwards(int n) {
+    MutexLock lock(&mutex_);
+    mutex_.Await([&] {
+      mutex_.AssertHeld();
+      return arrived_ >= n;
+    });
+  }
+  // In words: "forward 3" (its rows), "decode".
+  std::vector<std::string> acts() const {
+    MutexLock lock(&mutex_);
+    return acts_;
+  }
+
+  void Forward(int64_t rows) {
+    MutexLock lock(&mutex_);
+    ++arrived_;
+    mutex_.NotifyAll();
+    mutex_.Await([this] {
+      mutex_.AssertHeld();
+      return !held_ || passes_ > 0;
+    });
+    if (held_) --passes_;
+    acts_.push_back("forward " + std::to_string(rows));
+  }
+  void Decode() {
+    MutexLock lock(&mutex_);
+    acts_.push_back("decode");
+  }
+
+ private:
+  mutable Mutex mutex_;
+  bool held_ = false;
+  int passes_ = 0;
+  int arrived_ = 0;
+  std::vector<std::string> acts_;
+};
+
+class StagedTransformer : public Transformer {
+ public:
+  StagedTransformer(std::shared_ptr<Gate> gate, std::unique_ptr<Transformer> network)
+      : gate_(std::move(gate)), network_(std::move(network)) {}
+  at::Tensor Forward(const at::Tensor& latent, const at::Tensor& time,
+                     const Conditioning& conditioning) const override {
+    gate_->Forward(latent.size(0));
+    if (conditioning.label.eq(kThrowingClass).any().item<bool>())
+      throw std::runtime_error("the network broke");
+    at::Tensor prediction = network_->Forward(latent, time, conditioning);
+    const at::Tensor is_nan = conditioning.label.eq(kNanClass).view({-1, 1, 1, 1});
+    return at::where(is_nan, at::full_like(prediction, NAN), prediction);
+  }
+
+ private:
+  std::shared_ptr<Gate> gate_;
+  std::unique_ptr<Transformer> network_;
+};
+
+class StagedAutoencoder : public Autoencoder {
+ public:
+  explicit StagedAutoencoder(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
+  at::Tensor Encode(const at::Tensor& pixels) const override { return pixels; }
+  at::Tensor Decode(const at::Tensor& latent) const override {
+    gate_->Decode();
+    return latent;
+  }
+  int64_t latent_channels() const override { return 3; }
+  int64_t downscale() const override { return 1; }
+
+ private:
+  std::shared_ptr<Gate> gate_;
+};
+
+inline std::shared_ptr<const Pipeline> MakeStagedPipeline(std::shared_ptr<Gate> gate, uint64_t seed = 1) {
+  EaselDiTParams params;
+  params.img_size = kStagedSize;
+  params.in_channels = 3;
+  params.embed_dim = 64;
+  params.depth = 2;
+  params.num_heads = 4;
+  params.num_classes = kStagedClasses;
+  RandomWeights weights(seed);
+  PipelineParts parts;
+  parts.conditioner = MakeClassConditioner(kStagedClasses, at::kCPU);
+  parts.transformer =
+      std::make_unique<StagedTransformer>(gate, std::make_unique<EaselDiT>(params, Weights(&weights)));
+  parts.autoencoder = std::make_unique<StagedAutoencoder>(std::move(gate));
+  const at::Tensor colours =
+      at::randn({64, 3, kStagedSize, kStagedSize}, at::detail::createCPUGenerator(seed));
+  parts.latent_preview = LatentPreview::Fit(colours, colours);
+  ModelInfo& info = parts.info;
+  info.family = "Staged";
+  info.default_width = info.default_height = kStagedSize;
+  info.takes_class = info.takes_guidance = info.takes_unconditional = true;
+  info.num_classes = kStagedClasses;
+  info.samplers = SamplerNames();
+  info.preview_methods = {"linear", "decoder"};
+  info.latent_channels = 3;
+  return std::make_shared<const Pipeline>(std::move(parts));
+}
+
+}  // namespace easel
