@@ -17,10 +17,10 @@ struct AutoencoderStageOptions {
   c10::Device device = c10::Device(c10::kCPU);
   bool bfloat16 = true;
   int threads = 1;   // CPU threads
-  int64_t steps = 6000;
+  int64_t steps = 1650;
   int64_t batch = 24;
   double rate = 2e-3;
-  double kl_weight = 1e-3;
+  double kl_weight = 1e-4;  // ten times more greys the rarer hues
   int64_t save_every = 500;
   uint64_t seed = 1;
 };

@@ -18,7 +18,7 @@ at::Tensor Modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tens
 
 // RMS norm of each head's vector; x (B, L, D) → same shape.
 at::Tensor HeadNorm(const at::Tensor& x, const at::Tensor& weight, int64_t heads) {
-  return at::rms_norm(x.reshape({x.size(0), x.size(1), heads, -1}), {weight.size(0)}, weight, kNormEps).flatten(2);
+  return at::rms_norm(x.reshape({x.size(0), x.size(1), heads, -1}), {weight.size(0)}, weight.to(x.dtype()), kNormEps).flatten(2);
 }
 
 }  // namespace
