@@ -21,8 +21,11 @@ bool Has(const absl::Status& status, Detail* detail) {
 }  // namespace
 
 std::string ErrorText(const absl::Status& status) {
-  std::string text =
-      absl::StrCat("easel: ", absl::StatusCodeToString(status.code()), ": ", status.message(), "\n");
+  const std::string code = absl::StatusCodeToString(status.code());
+  std::string text = absl::StrCat("easel: ", code);
+  // gRPC repeats the code where there is nothing to say.
+  if (!status.message().empty() && status.message() != code) absl::StrAppend(&text, ": ", status.message());
+  text += "\n";
   if (google::rpc::BadRequest bad; Has(status, &bad)) {
     for (const auto& violation : bad.field_violations()) {
       absl::StrAppend(&text, "  ", violation.field(), ": ", violation.description(), "\n");

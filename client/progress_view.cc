@@ -127,23 +127,27 @@ std::vector<std::string> ProgressView::Frame(double now) const {
   return lines;
 }
 
-// Line by line over the old frame, rather than clearing it first, so that nothing flickers.
-std::string ProgressView::Replace(const std::vector<std::string>& lines) {
+// Line by line over the old frame, and only those that changed: nothing flickers, and little goes over a slow
+// line.
+std::string ProgressView::Replace(std::vector<std::string> lines) {
   std::string out = "\r";
-  if (lines_drawn_ > 1) absl::StrAppend(&out, "\x1b[", lines_drawn_ - 1, "A");
-  for (size_t i = 0; i < lines.size(); ++i) absl::StrAppend(&out, i > 0 ? "\n" : "", lines[i], "\x1b[K");
-  lines_drawn_ = lines.size();
+  if (drawn_.size() > 1) absl::StrAppend(&out, "\x1b[", drawn_.size() - 1, "A");
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) out += "\n";
+    if (i >= drawn_.size() || drawn_[i] != lines[i]) absl::StrAppend(&out, lines[i], "\x1b[K");
+  }
+  drawn_ = std::move(lines);
   return out + "\x1b[J";
 }
 
 std::string ProgressView::Redraw(double now) { return Replace(Frame(now)); }
 
 std::string ProgressView::Finish() {
-  if (lines_drawn_ == 0) return "";
+  if (drawn_.empty()) return "";
   std::vector<std::string> lines = PictureLines();
   lines.push_back("");
-  std::string out = Replace(lines);
-  lines_drawn_ = 0;
+  std::string out = Replace(std::move(lines));
+  drawn_.clear();
   return out;
 }
 

@@ -34,7 +34,7 @@ class ProgressView {
  private:
   std::vector<std::string> PictureLines() const;
   std::string Bar(double now) const;
-  std::string Replace(const std::vector<std::string>& lines);
+  std::string Replace(std::vector<std::string> lines);
 
   const Terminal terminal_;
   std::string waiting_;                 // what is shown before work begins
@@ -44,7 +44,7 @@ class ProgressView {
   uint32_t steps_each_ = 0;             // steps of a picture
   std::map<uint32_t, uint32_t> steps_;  // done, by picture
   std::map<uint32_t, Image> pictures_;  // the newest of each, scaled to a tile
-  size_t lines_drawn_ = 0;
+  std::vector<std::string> drawn_;      // the last frame
 };
 
 // The same for what is no terminal: a line, without line break, for events that are worth one. `count`:

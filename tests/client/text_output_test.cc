@@ -52,6 +52,10 @@ TEST(ErrorText, NamesFieldsAndDelays) {
             "easel: DEADLINE_EXCEEDED: too late\n  CANNOT_FINISH\n  estimate_seconds: 3.5\n");
 }
 
+TEST(ErrorText, SaysNothingTwice) {
+  EXPECT_EQ(ErrorText(absl::CancelledError("CANCELLED")), "easel: CANCELLED\n");
+}
+
 TEST(ErrorText, SaysHowToStartAServer) {
   absl::Status status = absl::UnavailableError("no server answers at h:1");
   EXPECT_THAT(ErrorText(status), Not(HasSubstr("easeld")));
