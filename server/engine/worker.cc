@@ -38,8 +38,8 @@ ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioni
 }
 
 RemainingWork Remaining(const Job& job, const Sampler& sampler) {
-  const int evaluations_a_step = sampler.total_evaluations() / sampler.total_steps();
-  return {job.rows, (sampler.total_steps() - sampler.step()) * evaluations_a_step};
+  const int done = sampler.total_evaluations() * sampler.step() / sampler.total_steps();
+  return {job.rows, sampler.total_evaluations() - done};
 }
 
 }  // namespace
