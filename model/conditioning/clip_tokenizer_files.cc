@@ -1,13 +1,15 @@
 #include "model/conditioning/clip_tokenizer_files.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/io/file.h"
 #include "model/io/json.h"
 #include "model/io/status_macros.h"
 
@@ -15,18 +17,26 @@ namespace easel {
 namespace {
 
 constexpr int64_t kDefaultMaxLength = 77;
-constexpr double kNoLimit = 1e6;     // transformers writes 1e30 where there is none
+constexpr double kNoLimit = 1e6;  // transformers writes 1e30 where there is none
+constexpr size_t kMaxMergesBytes = 64 << 20;
 constexpr int64_t kMaxId = 1 << 24;  // far above any vocabulary, and ids stay small numbers
 
-// The special tokens that have a role, by the key that names them.
-using Roles = std::map<std::string, SpecialToken>;
+// A special token that has a role, and the key that names it.
+struct Role {
+  const char* key;
+  SpecialToken token;
+  bool described = false;  // by an object, not by its text alone
+};
 
-Roles DefaultRoles() {
-  return {{"bos_token", {"<|startoftext|>", -1, false}},
-          {"eos_token", {"<|endoftext|>", -1, false}},
-          {"unk_token", {"<|endoftext|>", -1, false}},
-          {"pad_token", {"<|endoftext|>", -1, false}}};
-}
+// In the order in which transformers goes through them, which matters in AddRoles.
+struct Roles {
+  Role start{"bos_token", {"<|startoftext|>", -1, false}};
+  Role end{"eos_token", {"<|endoftext|>", -1, false}};
+  Role unknown{"unk_token", {"<|endoftext|>", -1, false}};
+  Role padding{"pad_token", {"<|endoftext|>", -1, false}};
+
+  std::array<Role*, 4> all() { return {&start, &end, &unknown, &padding}; }
+};
 
 absl::Status ReadVocabulary(JsonObject vocabulary, ClipTokenizerFiles* files) {
   for (auto& [token, id] : vocabulary.IntEntries()) {
@@ -43,10 +53,10 @@ std::pair<std::string, std::string> SplitAtBlank(const std::string& line) {
 }
 
 absl::Status ReadMerges(const std::string& path, ClipTokenizerFiles* files) {
-  std::ifstream in(path);
-  if (!in) return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
+  EASEL_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxMergesBytes));
+  int number = 0;
+  for (std::string& line : std::vector<std::string>(absl::StrSplit(text, '\n'))) {
+    ++number;
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || line.rfind("#version", 0) == 0) continue;
     files->merges.push_back(SplitAtBlank(line));
@@ -55,7 +65,7 @@ absl::Status ReadMerges(const std::string& path, ClipTokenizerFiles* files) {
           absl::StrCat(path, ": line ", number, ": a merge is two tokens with a blank between"));
     }
   }
-  return in.bad() ? absl::InternalError(absl::StrCat(path, ": cannot be read")) : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 // An added token as tokenizer.json and tokenizer_config.json describe it.
@@ -115,25 +125,59 @@ absl::Status ReadTokenizerJson(const std::string& path, ClipTokenizerFiles* file
 
 // Reads the roles that `config` names, each a string or a described token.
 absl::Status ReadRoles(JsonObject& config, Roles* roles) {
-  for (auto& [role, token] : *roles) {
-    if (!config.Has(role)) continue;
+  for (Role* role : roles->all()) {
+    if (!config.Has(role->key)) continue;
     JsonObject probe = config;  // takes the fault when the value is a string
-    if (std::optional<JsonObject> described = probe.Object(role)) {
-      token = ReadAddedToken(*described, -1);
-      EASEL_RETURN_IF_ERROR(described->status());
+    std::optional<JsonObject> object = probe.Object(role->key);
+    role->described = object.has_value();
+    if (object) {
+      role->token = ReadAddedToken(*object, -1);
+      EASEL_RETURN_IF_ERROR(object->status());
     } else {
-      token.text = config.String(role);
+      role->token = {config.String(role->key), -1, false};
     }
   }
   return config.status();
 }
 
+// Looks the roles' tokens up, and makes them special tokens unless the files have added them already.
+absl::Status AddRoles(const std::string& vocabulary_path, Roles roles, ClipTokenizerFiles* files) {
+  // CLIP's end token has three roles, which may be described differently: what is said again counts once, at
+  // its first place, and then the last of what was said counts.
+  std::vector<Role> distinct;
+  for (Role* role : roles.all()) {
+    const auto entry = files->vocabulary.find(role->token.text);
+    if (entry == files->vocabulary.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(vocabulary_path, ": no token ", role->token.text, ", which is the ", role->key));
+    }
+    role->token.id = entry->second;
+    const bool said = std::any_of(distinct.begin(), distinct.end(), [&](const Role& other) {
+      return other.token.text == role->token.text && other.described == role->described &&
+             other.token.normalized == role->token.normalized;
+    });
+    if (!said) distinct.push_back(*role);
+  }
+  const std::vector<SpecialToken> added = files->special_tokens;
+  for (const Role& role : distinct) {
+    auto same_text = [&](const SpecialToken& other) { return other.text == role.token.text; };
+    if (std::any_of(added.begin(), added.end(), same_text)) continue;
+    EASEL_RETURN_IF_ERROR(AddSpecialToken(vocabulary_path, role.token, files));
+  }
+  files->start = roles.start.token.id;
+  files->end = roles.end.token.id;
+  files->unknown = roles.unknown.token.id;
+  files->padding = roles.padding.token.id;
+  return absl::OkStatus();
+}
+
 absl::Status ReadTokenizerConfig(const std::string& path, Roles* roles, ClipTokenizerFiles* files) {
   EASEL_ASSIGN_OR_RETURN(JsonObject config, JsonObject::Open(path));
   const double max_length = config.Number("model_max_length", kDefaultMaxLength);
-  if (max_length < kNoLimit) files->max_length = static_cast<int64_t>(max_length);
-  if (!(max_length >= 2) || (max_length < kNoLimit && max_length != static_cast<double>(files->max_length))) {
+  if (!(max_length >= 2) || (max_length < kNoLimit && max_length != std::floor(max_length))) {
     config.Fail("model_max_length", "must be a whole number of at least 2");
+  } else if (max_length < kNoLimit) {
+    files->max_length = static_cast<int64_t>(max_length);
   }
   EASEL_RETURN_IF_ERROR(ReadRoles(config, roles));
   std::optional<JsonObject> added = config.Object("added_tokens_decoder");
@@ -170,7 +214,7 @@ absl::StatusOr<ClipTokenizerFiles> ReadClipTokenizerFiles(const std::string& dir
     EASEL_RETURN_IF_ERROR(ReadVocabulary(vocabulary, &files));
     EASEL_RETURN_IF_ERROR(ReadMerges(directory + "/merges.txt", &files));
   }
-  Roles roles = DefaultRoles();
+  Roles roles;
   if (exists("special_tokens_map.json")) {
     EASEL_ASSIGN_OR_RETURN(JsonObject map, JsonObject::Open(directory + "/special_tokens_map.json"));
     EASEL_RETURN_IF_ERROR(ReadRoles(map, &roles));
@@ -178,21 +222,7 @@ absl::StatusOr<ClipTokenizerFiles> ReadClipTokenizerFiles(const std::string& dir
   if (exists("tokenizer_config.json")) {
     EASEL_RETURN_IF_ERROR(ReadTokenizerConfig(directory + "/tokenizer_config.json", &roles, &files));
   }
-  for (auto& [role, token] : roles) {
-    auto entry = files.vocabulary.find(token.text);
-    if (entry == files.vocabulary.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(vocabulary_path, ": no token ", token.text, ", which is the ", role));
-    }
-    token.id = entry->second;
-    const bool described = std::any_of(files.special_tokens.begin(), files.special_tokens.end(),
-                                       [&](const SpecialToken& other) { return other.text == token.text; });
-    if (!described) files.special_tokens.push_back(token);
-  }
-  files.start = roles.at("bos_token").id;
-  files.end = roles.at("eos_token").id;
-  files.unknown = roles.at("unk_token").id;
-  files.padding = roles.at("pad_token").id;
+  EASEL_RETURN_IF_ERROR(AddRoles(vocabulary_path, roles, &files));
   files.vocab_size = 0;
   for (const auto& [token, id] : files.vocabulary) files.vocab_size = std::max(files.vocab_size, id + 1);
   return files;
