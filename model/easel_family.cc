@@ -1,5 +1,6 @@
 #include "model/easel_family.h"
 
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <set>
@@ -157,7 +158,9 @@ absl::Status LoadSchedule(Components& components, JsonObject& index, PipelinePar
   }
   if (config.Bool("use_dynamic_shifting", false)) config.Fail("use_dynamic_shifting", "must be false");
   const double shift = config.Number("shift", 1);
-  if (!(shift > 0)) config.Fail("shift", "must be positive");
+  if (!(shift >= kMinFlowShift && shift <= kMaxFlowShift)) {
+    config.Fail("shift", absl::StrCat("must be in ", kMinFlowShift, " … ", kMaxFlowShift));
+  }
   const std::string prediction = config.String("prediction_type", "flow_prediction");
   const auto* row = FindByName(kPredictions, prediction, config, "prediction_type");
   EASEL_RETURN_IF_ERROR(config.status());
@@ -198,6 +201,10 @@ absl::Status ReadDefaults(JsonObject& index, ModelInfo& info) {
   }
   info.default_guidance_scale =
       index.Number("default_guidance_scale", info.takes_prompt ? 7.5 : (info.takes_class ? 3 : 1));
+  if (!(std::abs(info.default_guidance_scale) <= kMaxGuidanceScale)) {
+    index.Fail("default_guidance_scale",
+               absl::StrCat("must be in ", -kMaxGuidanceScale, " … ", kMaxGuidanceScale));
+  }
   return index.status();
 }
 
@@ -234,11 +241,17 @@ absl::Status LoadText(Components& components, JsonObject& index, const Transform
   EASEL_ASSIGN_OR_RETURN(text.tokenizer, ClipTokenizer::Load(components.Path("tokenizer")));
   EASEL_ASSIGN_OR_RETURN(JsonObject config, components.OpenConfig("text_encoder", encoder));
   EASEL_ASSIGN_OR_RETURN(ClipTextParams params, ClipTextParams::FromConfig(config));
-  if (params.hidden_size != plan.context_dim) {
-    config.Fail("hidden_size", absl::StrCat("is ", params.hidden_size,
-                                            ", but the transformer's context_dim is ", plan.context_dim));
-    return config.status();
-  }
+  auto check = [&config](const char* key, int64_t value, bool ok, const std::string& against) {
+    if (config.status().ok() && !ok) config.Fail(key, absl::StrCat("is ", value, ", but ", against));
+  };
+  check("hidden_size", params.hidden_size, params.hidden_size == plan.context_dim,
+        absl::StrCat("the transformer's context_dim is ", plan.context_dim));
+  check("max_position_embeddings", params.max_position_embeddings,
+        params.max_position_embeddings >= text.tokenizer->max_length(),
+        absl::StrCat("the tokenizer's prompts have up to ", text.tokenizer->max_length(), " tokens"));
+  check("vocab_size", params.vocab_size, params.vocab_size >= text.tokenizer->vocab_size(),
+        absl::StrCat("the tokenizer has ", text.tokenizer->vocab_size(), " ids"));
+  EASEL_RETURN_IF_ERROR(config.status());
   return components.Build(
       "text_encoder",
       [&](const Weights& weights) { text.encoder = std::make_unique<ClipTextEncoder>(params, weights); },
@@ -251,6 +264,9 @@ absl::StatusOr<std::unique_ptr<Conditioner>> LoadConditioner(Components& compone
   TextParts text;
   EASEL_RETURN_IF_ERROR(LoadText(components, index, plan, text));
   const bool mask = index.Bool("text_encoder_attention_mask", true);
+  if (!mask && transformer != "TextConditionalDiT") {
+    index.Fail("text_encoder_attention_mask", "may be false for TextConditionalDiT only");
+  }
   EASEL_RETURN_IF_ERROR(index.status());
   if (transformer == "EaselDiT") {
     return MakeEaselConditioner(std::move(text.tokenizer), std::move(text.encoder), plan.num_classes,
@@ -276,7 +292,7 @@ absl::StatusOr<PipelineParts> LoadEaselFamily(Components& components, JsonObject
   EASEL_RETURN_IF_ERROR(LoadSchedule(components, index, parts));
   absl::StatusOr<std::unique_ptr<Conditioner>> conditioner =
       LoadConditioner(components, index, info.transformer, plan);
-  if (!conditioner.ok()) return conditioner.status();
+  EASEL_RETURN_IF_ERROR(conditioner.status());
   parts.conditioner = *std::move(conditioner);
 
   info.takes_prompt = info.takes_negative_prompt = parts.conditioner->takes_prompt();

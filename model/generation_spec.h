@@ -7,18 +7,21 @@
 
 namespace easel {
 
+inline constexpr double kMaxGuidanceScale = 100;  // in either direction; far beyond, predictions overflow
+inline constexpr double kMinFlowShift = 0.01, kMaxFlowShift = 100;  // beyond, times of float32 fall together
+
 struct GenerationSpec {
-  std::optional<std::string> prompt;    // at most one of prompt and class_label; neither: unconditional
-  std::optional<int64_t> class_label;   // in [0, class count)
-  std::string negative_prompt;          // empty: the family's own unconditional row
-  int width = 0;                        // pixels
+  std::optional<std::string> prompt;   // at most one of prompt and class_label; neither: unconditional
+  std::optional<int64_t> class_label;  // in [0, class count)
+  std::string negative_prompt;         // empty: the family's own unconditional row
+  int width = 0;                       // pixels
   int height = 0;
-  int num_inference_steps = 0;          // ≥ 1
-  double guidance_scale = 1;            // see sampling/guidance.h for when a second row is needed
-  double guidance_rescale = 0;          // in [0, 1]; 0: off
-  uint64_t seed = 0;                    // of this very picture
-  std::string sampler;                  // a name of Samplers()
-  double flow_shift = 1;                // > 0; 1: linear times
+  int num_inference_steps = 0;  // ≥ 1
+  double guidance_scale = 1;  // within ±kMaxGuidanceScale; sampling/guidance.h: when a second row is needed
+  double guidance_rescale = 0;  // in [0, 1]; 0: off
+  uint64_t seed = 0;            // of this very picture
+  std::string sampler;          // one of the model's samplers
+  double flow_shift = 1;        // in [kMinFlowShift, kMaxFlowShift]; 1: linear times
 };
 
 }  // namespace easel

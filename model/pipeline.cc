@@ -60,9 +60,6 @@ absl::Status ValidateSize(const ModelInfo& info, const char* field, int value, i
   return absl::OkStatus();
 }
 
-constexpr double kMaxGuidanceScale = 100;  // in either direction; beyond, predictions overflow
-constexpr double kMaxFlowShift = 100;      // beyond, the times of float32 fall together
-
 }  // namespace
 
 DenoiseInput NextInput(const Sampler& sampler, const GuidedConditioning& conditioning,
@@ -102,8 +99,8 @@ absl::Status Pipeline::Validate(const GenerationSpec& spec) const {
   if (!(spec.guidance_rescale >= 0 && spec.guidance_rescale <= 1)) {
     return Refuse("guidance_rescale", spec.guidance_rescale, " is not allowed; it must be in 0 … 1");
   }
-  if (!(spec.flow_shift >= 1 / kMaxFlowShift && spec.flow_shift <= kMaxFlowShift)) {
-    return Refuse("flow_shift", spec.flow_shift, " is not allowed; it must be in ", 1 / kMaxFlowShift, " … ",
+  if (!(spec.flow_shift >= kMinFlowShift && spec.flow_shift <= kMaxFlowShift)) {
+    return Refuse("flow_shift", spec.flow_shift, " is not allowed; it must be in ", kMinFlowShift, " … ",
                   kMaxFlowShift);
   }
   if (std::find(model.samplers.begin(), model.samplers.end(), spec.sampler) == model.samplers.end()) {

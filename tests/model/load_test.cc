@@ -1,5 +1,6 @@
 // Model directories: what is read out of good ones, and which file and key is named of broken ones.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,6 +52,7 @@ void AddKey(const fs::path& path, const std::string& entry) {
 class LoadTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    at::set_num_threads(1);  // networks so small gain nothing from more
     directory_ =
         fs::path(::testing::TempDir()) /
         (std::string("easel_load_") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
@@ -321,7 +323,12 @@ TEST_F(LoadTest, FaultsNameFileAndKey) {
        "text_encoder/config.json", "context_dim"},
       {"prompts longer than the encoder", M::kText,
        replace("tokenizer/tokenizer_config.json", "\"model_max_length\": 16", "\"model_max_length\": 77"),
-       "tokenizer", "77"},
+       "text_encoder/config.json", "max_position_embeddings"},
+      {"vocabulary larger than the encoder's", M::kText,
+       [&](auto& dir) { AddKey(dir / "tokenizer/vocab.json", "\"new\": 700"); }, "text_encoder/config.json",
+       "vocab_size"},
+      {"mask without a network for it", M::kEasel, add(R"("text_encoder_attention_mask": false)"), kIndex,
+       "text_encoder_attention_mask"},
       {"unknown encoder", M::kText, replace(kIndex, "CLIPTextModel", "T5EncoderModel"), kIndex,
        "text_encoder"},
       {"unknown scheduler", M::kClasses, add(R"("scheduler": ["diffusers", "DDIMScheduler"])"), "scheduler",

@@ -1,5 +1,6 @@
 // Whole model directories against the book's own sampling loops: tests/golden/parts/pipeline.py.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -39,6 +40,7 @@ int MaxDifference(const Image& image, const at::Tensor& picture) {
 }
 
 TEST(PipelineGolden, GeneratesThePicturesOfTheBooksLoops) {
+  at::set_num_threads(1);  // networks so small gain nothing from more
   absl::StatusOr<JsonObject> cases = JsonObject::Open(kData + "cases.json");
   ASSERT_TRUE(cases.ok()) << cases.status();
   auto pictures = SafetensorsFile::Open(kData + "pictures.safetensors");

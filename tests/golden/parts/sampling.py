@@ -4,7 +4,8 @@ data/sampling/times.safetensors          "<steps>_<shift>": the times, torch.lin
 data/sampling/trajectories.safetensors   noise; "<sampler>_<kind>_<steps>_<shift>": the latent after every step
 data/sampling/guidance.safetensors       conditional, unconditional; "<scale>_<rescale>": the guided prediction
 
-The network of the trajectories is a field that C++ computes too: sin(2 x + t) - x / 2.
+The network of the trajectories is a function that C++ computes too: as velocity, sin(2 x + t) - x / 2; as epsilon, the
+noise in x when the data is sin(2 x + t).
 """
 import numpy as np
 import torch
@@ -24,8 +25,8 @@ def field(x, t):
 def velocity(kind, x, t):
     if kind == "velocity":
         return field(x, t)
-    noise = field(x, t)
-    return noise if t == 1 else (noise - x) / (1 - t)  # from x = (1 - t) data + t noise
+    noise = (x - (1 - t) * torch.sin(2 * x + t)) / t  # from x = (1 - t) data + t noise
+    return noise if t == 1 else (noise - x) / (1 - t)
 
 
 def euler_of_diffusers(noise, steps, shift):

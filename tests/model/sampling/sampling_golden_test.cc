@@ -26,6 +26,12 @@ double Number(const std::string& text) {
 
 double MaxDifference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
 
+// The network of the trajectories.
+at::Tensor Predict(PredictionKind kind, const at::Tensor& x, float t) {
+  at::Tensor wave = at::sin(2 * x + t);
+  return kind == PredictionKind::kVelocity ? wave - x / 2 : (x - (1 - t) * wave) / t;
+}
+
 TEST(SamplingGolden, TimesAreTorchsToTheBit) {
   auto golden = Golden("times.safetensors");
   ASSERT_GE(golden->names().size(), 8u);
@@ -51,7 +57,7 @@ TEST(SamplingGolden, Trajectories) {
     while (!sampler->done()) {
       ModelInput input = sampler->Next();
       const int step = sampler->step();
-      sampler->Advance(at::sin(2 * input.latent + input.time) - input.latent / 2);
+      sampler->Advance(Predict(options.prediction, input.latent, input.time));
       if (sampler->step() == step) continue;  // Heun's first half
       at::Tensor state = sampler->done() ? sampler->Denoised() : sampler->Next().latent;
       EXPECT_LE(MaxDifference(state, states[step]), 1e-6 * states.abs().max().item<double>())
