@@ -15,7 +15,7 @@ packages=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev libssl-dev zlib1g-dev
   prometheus-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   libpng-dev libturbojpeg0-dev libwebp-dev                                          # pictures
-  libpcre2-dev libutf8proc-dev                                                      # tokenizers
+  libutf8proc-dev                                                                   # tokenizers
   libfreetype-dev libharfbuzz-dev libpugixml-dev                                    # easel-train
   fonts-noto-color-emoji unicode-data unicode-cldr-core
 )
