@@ -34,12 +34,10 @@ class JsonObject {
   // Elements that are null read as "": model_index.json has [null, null].
   std::vector<std::string> Strings(std::string_view key,
                                    std::optional<std::vector<std::string>> default_value = {});
-  // The next four hold what may well be absent: that is no fault, and reads as empty; another type is a
-  // fault.
-  std::vector<std::vector<double>> Rows(
-      std::string_view key);  // [[numbers], ...], for example latent_rgb_factors
-  // [[strings], ...], a bare string being a row of one: tokenizer.json's merges, ["a b", ...] or [["a", "b"],
-  // ...]
+  // The next four hold what may well be absent: no fault, and reads as empty. Another type is a fault.
+  // [[numbers], ...], for example latent_rgb_factors.
+  std::vector<std::vector<double>> Rows(std::string_view key);
+  // [[strings], ...], a bare string being a row of one: tokenizer.json's merges come in both spellings.
   std::vector<std::vector<std::string>> StringRows(std::string_view key);
   std::optional<JsonObject> Object(std::string_view key);  // nested; its faults are its own
   std::vector<JsonObject> Objects(std::string_view key);   // array of objects; their faults are their own

@@ -14,7 +14,6 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "model/io/file.h"
 #include "model/io/json_parse.h"
 #include "model/io/status_macros.h"

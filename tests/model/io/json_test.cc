@@ -24,7 +24,7 @@ TEST(JsonObject, ReadsEveryType) {
   JsonObject json =
       Parse(R"({"int": -3, "number": 0.5, "whole": 2, "bool": true, "string": "é\n", "ints": [1, 2],
                               "numbers": [1, 0.5], "strings": ["a", null], "rows": [[1], [2, 0.5], []],
-                              "object": {"x": 1}, "objects": [{"x": 2}, {"x": 3}]})");
+                              "merges": ["a b", ["c", "d"]], "object": {"x": 1}, "objects": [{"x": 2}, {"x": 3}]})");
   EXPECT_EQ(json.Int("int"), -3);
   EXPECT_EQ(json.Number("number"), 0.5);
   EXPECT_EQ(json.Number("whole"), 2);
@@ -34,6 +34,7 @@ TEST(JsonObject, ReadsEveryType) {
   EXPECT_THAT(json.Numbers("numbers"), ElementsAre(1, 0.5));
   EXPECT_THAT(json.Strings("strings"), ElementsAre("a", ""));
   EXPECT_THAT(json.Rows("rows"), ElementsAre(ElementsAre(1), ElementsAre(2, 0.5), IsEmpty()));
+  EXPECT_THAT(json.StringRows("merges"), ElementsAre(ElementsAre("a b"), ElementsAre("c", "d")));
   EXPECT_EQ(json.Object("object")->Int("x"), 1);
   EXPECT_EQ(json.Objects("objects").at(1).Int("x"), 3);
   EXPECT_TRUE(json.status().ok()) << json.status();
@@ -96,6 +97,8 @@ TEST(JsonObject, NamesFileKeyAndWhatItGot) {
        R"(expected an array of strings, got ["a",1])"},
       {R"({"k": [1]})", [](JsonObject& j) { j.Rows("k"); },
        "expected an array of arrays of numbers, got [1]"},
+      {R"({"k": [1]})", [](JsonObject& j) { j.StringRows("k"); },
+       "expected an array of strings or of arrays"},
       {R"({"k": []})", [](JsonObject& j) { j.Object("k"); }, R"(key "k": expected an object, got [])"},
       {R"({"k": [{}, 1]})", [](JsonObject& j) { j.Objects("k"); },
        "expected an array of objects, got [{},1]"},
