@@ -58,7 +58,7 @@ struct ServedModel {
 // One picture of a request: what to draw and who hears of it.
 struct PictureRequest {
   GenerationSpec spec;
-  std::shared_ptr<JobListener> listener;
+  std::shared_ptr<JobListener> listener;  // not null
 };
 
 struct SubmitOptions {
