@@ -117,7 +117,7 @@ absl::Status TrainAutoencoder(const EmojiDataset& dataset, const AutoencoderStag
       losses[i] = loss.item<double>();
     });
     optimizer.Step(RateAt(step, o.steps, 100, 0.7), o.threads);
-    ema.Update();
+    ema.Update(step);
     progress.Step(step, std::accumulate(losses.begin(), losses.end(), 0.0));
     if ((step + 1) % o.save_every == 0 || step + 1 == o.steps) {
       EASEL_RETURN_IF_ERROR(SaveRun(state, weights, ema, optimizer));

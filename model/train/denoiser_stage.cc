@@ -98,15 +98,15 @@ Batch MakeBatch(const EmojiDataset& dataset, const Tokenizer& tokenizer, const s
           at::tensor(has_text, at::kByte).to(at::kBool), at::tensor(labels, at::kLong)};
 }
 
-// Draws with the networks at hand, guided, Euler, many rows a forward.
+// Draws with the networks at hand, guided, Euler, several rows a forward, on the run's threads.
 std::vector<at::Tensor> DrawAll(const Networks& n, const Tokenizer& tokenizer, const Autoencoder& autoencoder,
                                 const std::vector<DrawRequest>& requests, const DenoiserStageOptions& o, int64_t null_class) {
-  c10::NoGradGuard no_grad;
-  constexpr size_t kRows = 50;
+  const size_t rows = o.device.is_cpu() ? 8 : 128;
   const EaselDiTParams& p = n.transformer.params();
-  std::vector<at::Tensor> pictures;
-  for (size_t begin = 0; begin < requests.size(); begin += kRows) {
-    const size_t end = std::min(requests.size(), begin + kRows);
+  std::vector<at::Tensor> pictures(requests.size());
+  ParallelFor((requests.size() + rows - 1) / rows, o.threads, [&](int part) {
+    c10::NoGradGuard no_grad;
+    const size_t begin = part * rows, end = std::min(requests.size(), begin + rows);
     std::vector<int64_t> ids, labels;
     std::vector<uint8_t> mask, has_text;
     std::vector<at::Tensor> noise;
@@ -135,8 +135,8 @@ std::vector<at::Tensor> DrawAll(const Networks& n, const Tokenizer& tokenizer, c
       x = x - (uncond + kDefaultGuidance * (cond - uncond)) / kDefaultSteps;
     }
     at::Tensor decoded = autoencoder.Decode(x).to(at::kFloat);
-    for (int64_t i = 0; i < b; ++i) pictures.push_back(decoded[i]);
-  }
+    for (int64_t i = 0; i < b; ++i) pictures[begin + i] = decoded[i];
+  });
   return pictures;
 }
 
@@ -205,7 +205,7 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
     NamedTensors kept;
     for (const auto& [name, t] : networks.weights.parameters()) kept.emplace_back(name, t.detach().clone());
     EASEL_RETURN_IF_ERROR(CopyTensors(ema.averages(), networks.weights.parameters()));
-    Evaluation e = Evaluate(dataset, pixels, /*names=*/100, /*per_class=*/2, [&](const std::vector<DrawRequest>& requests) {
+    Evaluation e = Evaluate(dataset, pixels, /*names=*/60, /*per_class=*/1, [&](const std::vector<DrawRequest>& requests) {
       return DrawAll(networks, *tokenizer, autoencoder, requests, o, null_class);
     });
     std::printf("denoiser: step %ld: of %d names %.1f %% nearest, %.1f %% among five; of %d class requests %.1f %%\n", step, e.names,
@@ -243,7 +243,7 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
       losses[i] = loss.item<double>();
     });
     optimizer.Step(RateAt(step, o.steps, 60, o.decay_share), o.threads);
-    ema.Update();
+    ema.Update(step);
     progress.Step(step, std::accumulate(losses.begin(), losses.end(), 0.0));
     const bool last = step + 1 == o.steps;
     if ((step + 1) % o.save_every == 0 || last) EASEL_RETURN_IF_ERROR(SaveRun(state, networks.weights, ema, optimizer));

@@ -18,9 +18,10 @@ Ema::Ema(const NamedTensors& parameters, double decay) : parameters_(parameters)
   for (const auto& [name, tensor] : parameters) averages_.emplace_back(name, tensor.detach().clone());
 }
 
-void Ema::Update() {
+void Ema::Update(int64_t step) {
   c10::NoGradGuard no_grad;
-  for (size_t i = 0; i < averages_.size(); ++i) averages_[i].second.lerp_(parameters_[i].second, 1 - decay_);
+  const double decay = std::min(decay_, (1.0 + step) / (10.0 + step));
+  for (size_t i = 0; i < averages_.size(); ++i) averages_[i].second.lerp_(parameters_[i].second, 1 - decay);
 }
 
 absl::Status SaveRun(const std::string& path, const TrainableWeights& weights, const Ema& ema, const Optimizer& optimizer) {

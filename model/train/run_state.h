@@ -9,11 +9,12 @@
 
 namespace easel {
 
-// Averages of the parameters over steps: ema ← decay·ema + (1 − decay)·parameter.
+// Averages of the parameters over steps: ema ← d·ema + (1 − d)·parameter, where d rises to `decay` with the steps, so that the
+// initial values are soon forgotten.
 class Ema {
  public:
   Ema(const NamedTensors& parameters, double decay);
-  void Update();
+  void Update(int64_t step);
   const NamedTensors& averages() const { return averages_; }
 
  private:
