@@ -16,13 +16,14 @@ Linear::Linear(const Weights& weights, int64_t in, int64_t out, Bias has_bias, I
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
+  if (at::GradMode::is_enabled() || !x.device().is_cpu()) return at::linear(x, weight, bias);
+  // Always two-dimensional: of more dimensions LibTorch adds the bias apart, with other bits, when x is not contiguous.
   const int64_t rows = x.numel() / x.size(-1);
-  if (rows >= kMinRows || at::GradMode::is_enabled() || !x.device().is_cpu()) return at::linear(x, weight, bias);
   at::Tensor flat = x.reshape({rows, x.size(-1)});
-  at::Tensor padded = at::constant_pad_nd(flat, {0, 0, 0, kMinRows - rows});
+  if (rows < kMinRows) flat = at::constant_pad_nd(flat, {0, 0, 0, kMinRows - rows});
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weight.size(0);
-  return at::linear(padded, weight, bias).narrow(0, 0, rows).reshape(shape);
+  return at::linear(flat, weight, bias).narrow(0, 0, rows).reshape(shape);
 }
 
 Conv2d::Conv2d(const Weights& weights, int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding)

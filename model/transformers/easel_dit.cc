@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
+#include "model/nn/activation.h"
 #include "model/nn/embedding.h"
 
 namespace easel {
@@ -83,7 +84,7 @@ at::Tensor EaselDiT::Block::operator()(at::Tensor x, const at::Tensor& condition
   at::Tensor attended = MultiHeadAttention(HeadNorm(q_k_v[0], q_norm, heads), HeadNorm(q_k_v[1], k_norm, heads), q_k_v[2], heads);
   x = x + m[2].unsqueeze(1) * out(attended);  // (B, N, D)
   if (cross_attention) x = x + m[8].unsqueeze(1) * (*cross_attention)(Modulate(x, m[6], m[7]), text, mask);
-  return x + m[5].unsqueeze(1) * fc2(at::gelu(fc1(Modulate(x, m[3], m[4])), "tanh"));
+  return x + m[5].unsqueeze(1) * fc2(Gelu(fc1(Modulate(x, m[3], m[4])), "tanh"));
 }
 
 EaselDiT::EaselDiT(const EaselDiTParams& p, const Weights& weights)
@@ -119,11 +120,11 @@ at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, c
     text = at::cat({null_token_.expand({batch, 1, params_.context_dim}).to(conditioning.text.dtype()), conditioning.text}, 1);
     mask = at::constant_pad_nd(conditioning.text_mask, {1, 0}, true).unsqueeze(1).unsqueeze(1);  // (B, 1, 1, 1 + L)
   }
-  at::Tensor layout = layout_fc2_(at::silu(layout_fc1_(what))).reshape({batch, x.size(1), params_.layout_dim});
+  at::Tensor layout = layout_fc2_(Silu(layout_fc1_(what))).reshape({batch, x.size(1), params_.layout_dim});
   x = x + layout_out_(layout);
 
   at::Tensor when = SinusoidalTime(time.to(at::kFloat) * kTimeScale, kTimeFrequencies).to(latent.dtype());
-  at::Tensor condition = at::silu(time_fc2_(at::silu(time_fc1_(when))) + what);  // (B, D)
+  at::Tensor condition = Silu(time_fc2_(Silu(time_fc1_(when))) + what);  // (B, D)
   for (const Block& block : blocks_) x = block(x, condition, text, mask);
 
   std::vector<at::Tensor> m = final_modulation_(condition).chunk(2, 1);

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "model/nn/activation.h"
 #include "model/nn/embedding.h"
 #include "model/nn/layers.h"
 
@@ -80,7 +81,7 @@ struct Mlp {
   Mlp(const Weights& weights, int64_t dim, int64_t hidden)
       : fc0(weights / 0, dim, hidden), fc3(weights / 3, hidden, dim) {}
 
-  at::Tensor operator()(const at::Tensor& x) const { return fc3(at::gelu(fc0(x), "none")); }
+  at::Tensor operator()(const at::Tensor& x) const { return fc3(Gelu(fc0(x), "none")); }
 
   Linear fc0, fc3;  // numbered as in the checkpoint, where activation and dropout count
 };
@@ -172,7 +173,7 @@ at::Tensor ReferenceDit::Forward(const at::Tensor& latent, const at::Tensor& tim
 
   at::Tensor x = net.patch_embed(Patchify(latent, params_.patch_size)) + net.pos_embed;  // (B, N, D)
   const at::Tensor waves = TimeWaves(time, params_.embed_dim).to(latent.scalar_type());  // (B, D)
-  at::Tensor cond = net.time_mlp2(at::silu(net.time_mlp0(waves)));                       // (B, 4D)
+  at::Tensor cond = net.time_mlp2(Silu(net.time_mlp0(waves)));                       // (B, 4D)
   if (net.class_embed.defined()) cond = cond + at::embedding(net.class_embed, conditioning.label);  // (B, 4D)
   at::Tensor context, mask;
   if (net.text_proj) {
