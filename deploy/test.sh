@@ -10,7 +10,7 @@ select=()
 case "$sanitizer" in
   "") ;;
   address|thread)
-    select=(-L unit -R '^(io|engine|service|image|client)\.|Sanitize')
+    select=(-L unit -R '^(io|engine|service|image|client)_tests\.')
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$here/tests/sanitizers/tsan.supp}
     ;;
