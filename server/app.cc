@@ -1,0 +1,108 @@
+#include "server/app.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "model/io/status_macros.h"
+
+namespace easel {
+namespace {
+
+// After the engine has ended every job, for what still has to be sent.
+constexpr absl::Duration kSendGrace = absl::Seconds(1);
+// To notice callers that vanished without a word.
+constexpr int kKeepaliveMs = 30'000, kKeepaliveTimeoutMs = 10'000;
+
+// gRPC adds reflection to every server of a process that links it: here it is taken out again.
+class WithoutReflection : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    const std::string name = grpc::reflection::ProtoServerReflectionPlugin().name();
+    std::erase_if(*plugins, [&name](const auto& plugin) { return plugin->name() == name; });
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<App>> App::Listen(Options options) {
+  std::unique_ptr<App> app(new App(std::move(options)));
+  EASEL_RETURN_IF_ERROR(app->OpenDoors());
+  return app;
+}
+
+App::App(Options options)
+    : options_(std::move(options)),
+      metrics_(options_.version),
+      pool_(options_.codec_threads),
+      service_({options_.limits, &pool_, &metrics_, options_.log}) {}
+
+App::~App() { Drain(absl::InfinitePast()); }
+
+absl::Status App::OpenDoors() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
+  int port = 0;
+  builder.AddListeningPort(options_.listen.ToString(), grpc::InsecureServerCredentials(), &port);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is a mistake
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.RegisterService(&service_);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),
+                                               ": the address is in use, or not one of this machine's"));
+  }
+  options_.listen.port = port;
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  server_->GetHealthCheckService()->SetServingStatus(v1::ImageGeneration::service_full_name(), false);
+
+  if (options_.metrics_listen.has_value()) {
+    Address& metrics = *options_.metrics_listen;
+    EASEL_ASSIGN_OR_RETURN(metrics.port, metrics_.Listen(metrics.host, metrics.port));
+  }
+  return absl::OkStatus();
+}
+
+void App::Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions engine) {
+  engine.cpu_workers = layout.workers;
+  engine.cpu_threads = layout.threads;
+  engine.observer = &metrics_;
+  std::vector<NamedPipeline> pipelines;
+  for (const LoadedModel& model : models) pipelines.push_back(model.model);
+  engine_ = std::make_unique<Engine>(std::move(pipelines), std::move(engine));
+  for (const ServedModel& served : engine_->models()) {
+    double load_seconds = 0;
+    for (const LoadedModel& model : models) {
+      if (model.model.name == served.name) load_seconds += model.load_seconds;
+    }
+    metrics_.SetModel(served.name, load_seconds, served.info.weight_bytes);
+  }
+  service_.Serve(engine_.get());
+  server_->GetHealthCheckService()->SetServingStatus(true);
+  server_->GetHealthCheckService()->SetServingStatus(v1::ImageGeneration::service_full_name(), true);
+}
+
+void App::Drain(absl::Time deadline) {
+  if (server_ == nullptr) return;  // never opened
+  service_.Refuse();
+  server_->GetHealthCheckService()->Shutdown();
+  if (engine_ != nullptr) engine_->Drain(deadline);
+  // Not left to gRPC's Shutdown: it would wait for those who watch health, too.
+  service_.AwaitCalls(std::max(deadline, absl::Now() + kSendGrace));
+  CutShort();
+}
+
+void App::CutShort() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+}  // namespace easel

@@ -1,0 +1,70 @@
+// The server whole: builds its parts, opens and closes the doors, and takes everything down in the right order. main and
+// the end-to-end tests use it alike.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/address.h"
+#include "server/engine/cpu_layout.h"
+#include "server/engine/engine.h"
+#include "server/image/codec_pool.h"
+#include "server/load_models.h"
+#include "server/metrics/prometheus_observer.h"
+#include "server/service/image_generation_service.h"
+
+namespace easel {
+
+class App {
+ public:
+  struct Options {
+    Address listen = {"127.0.0.1", 50051};
+    std::optional<Address> metrics_listen;  // none: no page of metrics
+    bool reflection = false;
+    RequestLimits limits;
+    int codec_threads = 1;
+    std::string version;
+    std::function<void(const CallRecord&)> log = [](const CallRecord&) {};
+  };
+
+  // Opens the doors: health says NOT_SERVING, and calls are UNAVAILABLE, until Serve. Unavailable naming the address that
+  // cannot be had.
+  static absl::StatusOr<std::unique_ptr<App>> Listen(Options options);
+  ~App();  // drains at once
+
+  // Builds the engine and begins to serve. `engine`'s layout and observer are set here. At most once.
+  void Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions engine);
+
+  // Health says NOT_SERVING, new work is UNAVAILABLE; waits for what runs, fails with UNAVAILABLE what is not done by the
+  // deadline, and closes the doors. Blocks. One thread, once; nothing works after it.
+  void Drain(absl::Time deadline);
+  // Cancels all calls and closes the doors, so that a Drain under way ends at once. Any thread.
+  void CutShort();
+
+  // HOST:PORT, with the ports that were chosen; "off" where there is no page of metrics.
+  std::string address() const { return options_.listen.ToString(); }
+  std::string metrics_address() const {
+    return options_.metrics_listen.has_value() ? options_.metrics_listen->ToString() : "off";
+  }
+
+ private:
+  explicit App(Options options);
+  absl::Status OpenDoors();
+
+  Options options_;  // the ports are filled in by OpenDoors
+  // In the order they are built; each is used by those below it.
+  PrometheusObserver metrics_;
+  CodecPool pool_;
+  ImageGenerationService service_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace easel

@@ -1,0 +1,236 @@
+#include "server/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <set>
+#include <thread>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace easel {
+namespace {
+
+constexpr char kExamples[] = R"(
+Every flag is also a key of --config FILE (TOML, without the dashes) and a variable: --max-queue is EASEL_MAX_QUEUE.
+Flag goes before variable, variable before file, file before default.
+
+Examples:
+  easeld                                        the shipped model on 127.0.0.1:50051
+  easeld --model ./sd3 --listen 0.0.0.0:50051   a diffusers model directory, for the whole network
+  easeld --model small=./a --model big=./b      two models; a request names one, the first is the default
+  easeld --device cpu --workers 2 --threads 4   two workers of four threads
+  EASEL_LOG_FORMAT=json easeld --config easeld.toml
+
+Exit codes: 0 clean, 1 fault, 2 usage or configuration, 3 a model that cannot be loaded, 4 address in use.)";
+
+std::string VariableOf(const std::string& flag) {
+  return absl::StrCat("EASEL_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
+}
+
+// CLI11 reads the file before the variables: what a variable says is left out of the file.
+class VariableBeforeFile : public CLI::ConfigTOML {
+ public:
+  explicit VariableBeforeFile(const CLI::App* app) : app_(app) {}
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
+    std::erase_if(items, [this](const CLI::ConfigItem& item) {
+      const char* variable = std::getenv(VariableOf(item.name).c_str());
+      return item.parents.empty() && variable != nullptr && *variable != '\0' &&
+             app_->get_option_no_throw("--" + item.name) != nullptr;
+    });
+    return items;
+  }
+
+ private:
+  const CLI::App* app_;
+};
+
+// Beside the program in a build, below it where installed, else in the source tree.
+std::string ShippedModel() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (const char* place : {"../model/reference", "../share/easel/model/reference"}) {
+    const std::filesystem::path directory = (program / place).lexically_normal();
+    if (std::filesystem::exists(directory / "model_index.json", error)) return directory.string();
+  }
+  return EASEL_SOURCE_DIR "/model/reference";
+}
+
+// [NAME=]DIR. Without a name the directory's own; a slash before the = makes it part of the directory.
+ModelSource ParseModel(const std::string& text) {
+  const size_t equals = text.find('=');
+  ModelSource source;
+  source.directory = text;
+  if (equals != std::string::npos && text.find('/') > equals) {
+    source.name = text.substr(0, equals);
+    source.directory = text.substr(equals + 1);
+    if (source.name.empty()) throw CLI::ValidationError("--model", "the name before = is empty in '" + text + "'");
+  }
+  if (source.directory.empty()) throw CLI::ValidationError("--model", "the directory is empty in '" + text + "'");
+  if (source.name.empty()) {
+    std::error_code error;
+    source.name = std::filesystem::weakly_canonical(source.directory, error).filename().string();
+    if (source.name.empty()) throw CLI::ValidationError("--model", "'" + text + "' needs a name: NAME=DIR");
+  }
+  return source;
+}
+
+Address ParseAddress(const std::string& flag, const std::string& text) {
+  const auto address = Address::Parse(text);
+  if (!address.ok()) throw CLI::ValidationError(flag, std::string(address.status().message()));
+  return *address;
+}
+
+// The flags of easeld, each bound to where its value goes.
+class Parser {
+ public:
+  explicit Parser(Flags* flags) : flags_(flags), app_("easeld, the server: pictures from prompts and classes, over gRPC.") {
+    app_.footer(kExamples);
+    app_.set_version_flag("--version", "easeld " EASEL_VERSION);
+    const char* config = std::getenv("EASEL_CONFIG");
+    const bool named = config != nullptr && *config != '\0';
+    app_.set_config("--config", named ? config : "", "file of flags in TOML", /*config_required=*/named);
+    app_.config_formatter(std::make_shared<VariableBeforeFile>(&app_));
+    app_.allow_config_extras(CLI::config_extras_mode::error);
+    flags_->app.version = EASEL_VERSION;
+    flags_->app.codec_threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4);
+    flags_->app.log = LogCall;
+    flags_->app.metrics_listen = Address{"127.0.0.1", 9464};
+    AddDoors();
+    AddModels();
+    AddLimits();
+    AddLog();
+  }
+
+  void Parse(int argc, const char* const* argv) {
+    app_.parse(argc, argv);
+    if (flags_->load.models.empty()) flags_->load.models.push_back(ParseModel(ShippedModel()));
+    std::set<std::string> names;
+    for (const ModelSource& source : flags_->load.models) {
+      if (!names.insert(source.name).second) {
+        throw CLI::ValidationError("--model", "two models are named '" + source.name + "'; give one another: NAME=DIR");
+      }
+    }
+    // More pictures than may wait could never be accepted.
+    flags_->app.limits.max_images = std::min(flags_->app.limits.max_images, flags_->engine.max_queue);
+  }
+
+  int Exit(const CLI::ParseError& error) { return app_.exit(error); }
+
+ private:
+  CLI::Option* Named(const std::string& flag, CLI::Option* option, const std::string& shown,
+                     const std::string& shown_default) {
+    return option->envname(VariableOf(flag))->type_name(shown)->default_str(shown_default)->group("Flags");
+  }
+  CLI::Option* AddText(const std::string& flag, const std::string& shown, const std::string& shown_default,
+                       const std::string& help, std::function<void(const std::string&)> set) {
+    return Named(flag, app_.add_option_function<std::string>("--" + flag, std::move(set), help), shown, shown_default);
+  }
+  // Whole numbers from `least`; "auto" leaves what is there.
+  template <typename Number>
+  void AddNumber(const std::string& flag, int64_t least, const std::string& shown_default, const std::string& help,
+                 Number* value) {
+    const bool automatic = shown_default == "auto";
+    AddText(flag, "N", shown_default, help, [=](const std::string& text) {
+      if (automatic && text == "auto") return;
+      int64_t number = 0;
+      if (!absl::SimpleAtoi(text, &number) || number < least || number > std::numeric_limits<int>::max()) {
+        throw CLI::ValidationError("--" + flag, absl::StrCat("'", text, "' is not a whole number from ", least,
+                                                             automatic ? ", or auto" : ""));
+      }
+      *value = static_cast<int>(number);
+    });
+  }
+  void AddChoice(const std::string& flag, const std::vector<std::string>& choices, const std::string& shown_default,
+                 const std::string& help, std::function<void(const std::string&)> set) {
+    const std::string shown = CLI::detail::join(choices, "|");
+    AddText(flag, shown, shown_default, help, [=](const std::string& text) {
+      if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+        throw CLI::ValidationError("--" + flag, "'" + text + "' is none of " + shown);
+      }
+      set(text);
+    });
+  }
+  void AddSwitch(const std::string& flag, const std::string& help, bool* value) {
+    app_.add_flag("--" + flag, *value, help)->envname(VariableOf(flag))->group("Flags");
+  }
+
+  void AddDoors() {
+    AddText("listen", "HOST:PORT", "127.0.0.1:50051", "gRPC; port 0 picks one",
+            [this](const std::string& text) { flags_->app.listen = ParseAddress("--listen", text); });
+    AddText("metrics-listen", "HOST:PORT", "127.0.0.1:9464", "Prometheus, at /metrics; `off` for none",
+            [this](const std::string& text) {
+              flags_->app.metrics_listen.reset();
+              if (text != "off") flags_->app.metrics_listen = ParseAddress("--metrics-listen", text);
+            });
+    AddSwitch("reflection", "let clients ask for the services and messages", &flags_->app.reflection);
+    AddText("drain-timeout", "SECONDS", "30", "after SIGTERM: how long running work may take to finish",
+            [this](const std::string& text) {
+              double seconds = 0;
+              if (!absl::SimpleAtod(text, &seconds) || !(seconds >= 0) || seconds > 1e9) {
+                throw CLI::ValidationError("--drain-timeout", "'" + text + "' is not a number of seconds");
+              }
+              flags_->drain_timeout = absl::Seconds(seconds);
+            });
+  }
+  void AddModels() {
+    Named("model",
+          app_.add_option_function<std::vector<std::string>>(
+              "--model",
+              [this](const std::vector<std::string>& texts) {
+                for (const std::string& text : texts) flags_->load.models.push_back(ParseModel(text));
+              },
+              "directory as diffusers writes it; may come several times, or with commas"),
+          "[NAME=]DIR", "the shipped one")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->delimiter(',');
+    AddText("device", "DEVICE", "auto", "cpu, cuda:N, several with commas, or auto: every GPU, else the CPU",
+            [this](const std::string& text) { flags_->load.devices = text; });
+    AddChoice("dtype", {"float32", "bfloat16", "float16"}, "float32", "what the networks compute in",
+              [this](const std::string& text) { flags_->load.dtype = text; });
+    AddNumber("workers", 1, "auto", "workers on the CPU; workers × threads ≤ cores; auto: measured",
+              &flags_->load.workers);
+    AddNumber("threads", 1, "auto", "threads of each of them", &flags_->load.threads);
+  }
+  void AddLimits() {
+    AddNumber("max-batch", 1, "auto", "rows of a forward; a guided picture takes two", &flags_->engine.max_batch_rows);
+    AddNumber("max-queue", 1, "64", "pictures that may wait", &flags_->engine.max_queue);
+    AddNumber("max-pixels", 1, "auto", "width × height of a picture; auto: per model", &flags_->app.limits.max_pixels);
+    AddNumber("max-steps", 1, "1000", "steps of a picture", &flags_->app.limits.max_steps);
+    AddNumber("max-images", 1, "16", "pictures of a request", &flags_->app.limits.max_images);
+  }
+  void AddLog() {
+    AddChoice("log-format", {"text", "json"}, "text", "one line an event, on stderr", [this](const std::string& text) {
+      flags_->log.format = text == "json" ? LogOptions::Format::kJson : LogOptions::Format::kText;
+    });
+    AddChoice("log-level", {"debug", "info", "warning", "error"}, "info", "what is worth a line",
+              [this](const std::string& text) { flags_->log.level = text; });
+    AddSwitch("log-prompts", "tell the prompts in the log, too", &flags_->log.prompts);
+  }
+
+  Flags* const flags_;
+  CLI::App app_;
+};
+
+}  // namespace
+
+std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv) {
+  Flags flags;
+  Parser parser(&flags);
+  try {
+    parser.Parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return parser.Exit(error) == 0 ? kExitClean : kExitUsage;
+  }
+  return flags;
+}
+
+}  // namespace easel

@@ -1,0 +1,29 @@
+// The command line, EASEL_… variables and --config FILE, which say the same things, as each part's own Options.
+#pragma once
+
+#include <variant>
+
+#include "absl/time/time.h"
+#include "server/app.h"
+#include "server/engine/engine.h"
+#include "server/load_models.h"
+#include "server/log.h"
+
+namespace easel {
+
+// How easeld ends.
+enum ExitCode { kExitClean = 0, kExitFault = 1, kExitUsage = 2, kExitModel = 3, kExitAddress = 4 };
+
+struct Flags {
+  App::Options app;
+  LoadOptions load;      // with the shipped model when none was named
+  EngineOptions engine;  // without the layout, which is known once the models are loaded
+  LogOptions log;
+  absl::Duration drain_timeout = absl::Seconds(30);
+};
+
+// Flag before variable before file before default; an unknown key is an error. What comes back instead of flags is the
+// exit code, after --help and --version (stdout) or a mistake (stderr).
+std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv);
+
+}  // namespace easel

@@ -1,0 +1,100 @@
+#include "server/load_models.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "model/io/status_macros.h"
+#include "model/pipeline.h"
+
+namespace easel {
+namespace {
+
+int GpuCount() { return at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0; }
+
+int Cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+c10::ScalarType DtypeOf(const std::string& name) {
+  if (name == "bfloat16") return c10::kBFloat16;
+  if (name == "float16") return c10::kHalf;
+  return c10::kFloat;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ResolveDevices(const std::string& devices) {
+  std::vector<std::string> resolved;
+  if (devices == "auto") {
+    for (int i = 0; i < GpuCount(); ++i) resolved.push_back(absl::StrCat("cuda:", i));
+    if (resolved.empty()) resolved.push_back("cpu");
+    return resolved;
+  }
+  for (const std::string& device : std::vector<std::string>(absl::StrSplit(devices, ','))) {
+    std::string name = device == "cuda" ? "cuda:0" : device;
+    int gpu = 0;
+    if (name != "cpu" && (!absl::StartsWith(name, "cuda:") || !absl::SimpleAtoi(name.substr(5), &gpu) || gpu < 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--device: '", device, "' is no device; allowed: auto, cpu, cuda:N, or several with commas"));
+    }
+    if (name != "cpu" && gpu >= GpuCount()) {
+#ifdef EASEL_CUDA
+      const std::string why = absl::StrCat("this machine has ", GpuCount(), " GPUs that LibTorch can use");
+#else
+      const std::string why = "this easeld was built without CUDA (cmake -DEASEL_CUDA=ON)";
+#endif
+      return absl::InvalidArgumentError(absl::StrCat("--device: ", name, " is not here: ", why));
+    }
+    if (std::find(resolved.begin(), resolved.end(), name) != resolved.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("--device: ", name, " comes twice"));
+    }
+    resolved.push_back(std::move(name));
+  }
+  return resolved;
+}
+
+absl::StatusOr<std::vector<LoadedModel>> LoadModels(const LoadOptions& options,
+                                                    const std::vector<std::string>& devices) {
+  std::vector<LoadedModel> models;
+  for (const ModelSource& source : options.models) {
+    for (const std::string& device : devices) {
+      const absl::Time began = absl::Now();
+      try {
+        EASEL_ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline,
+                               Pipeline::Load(source.directory, {c10::Device(device), DtypeOf(options.dtype)}));
+        models.push_back({{source.name, std::move(pipeline)}, absl::ToDoubleSeconds(absl::Now() - began)});
+      } catch (const std::exception& error) {  // LibTorch's, such as a device without memory left
+        return absl::InternalError(absl::StrCat(source.directory, ": ", error.what()));
+      }
+    }
+  }
+  return models;
+}
+
+absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vector<LoadedModel>& models) {
+  const int cores = Cores();
+  CpuLayout layout;
+  if (options.workers.has_value() && options.threads.has_value()) {
+    layout = {*options.workers, *options.threads};
+  } else if (options.workers.has_value()) {
+    layout = {*options.workers, std::max(1, cores / *options.workers)};
+  } else if (options.threads.has_value()) {
+    layout = {std::max(1, cores / *options.threads), *options.threads};
+  } else {
+    for (const LoadedModel& model : models) {
+      if (model.model.pipeline->device().is_cpu()) return ChooseCpuLayout(*model.model.pipeline, cores);
+    }
+  }
+  if (layout.workers * layout.threads > cores) {
+    return absl::InvalidArgumentError(absl::StrCat("--workers ", layout.workers, " × --threads ", layout.threads,
+                                                   " is more than this machine's ", cores, " cores"));
+  }
+  return layout;
+}
+
+}  // namespace easel

@@ -1,0 +1,190 @@
+#include "server/metrics/prometheus_observer.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <exception>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace easel {
+namespace {
+
+using prometheus::Histogram;
+
+// From a step of a toy model to a queue of large pictures.
+const Histogram::BucketBoundaries kSeconds = {.001, .0025, .005, .01, .025, .05, .1, .25, .5,
+                                              1,    2.5,   5,    10,  30,   60,  120};
+const Histogram::BucketBoundaries kShares = {.125, .25, .375, .5, .625, .75, .875, 1};
+
+std::string Text(std::string_view text) { return std::string(text); }
+
+std::string CodeName(absl::StatusCode code) { return absl::StatusCodeToString(code); }
+
+// Bounded, whatever --max-batch is.
+std::string BatchLabel(int jobs) {
+  for (const int most : {1, 2, 4, 8, 16, 32}) {
+    if (jobs <= most) return absl::StrCat(most);
+  }
+  return "more";
+}
+
+const char* StageName(Stage stage) {
+  switch (stage) {
+    case Stage::kTokenize:
+      return "tokenize";
+    case Stage::kEncode:
+      return "encode";
+    case Stage::kPreview:
+      return "preview";
+    case Stage::kDecode:
+      return "decode";
+  }
+  return "";
+}
+
+}  // namespace
+
+PrometheusObserver::PrometheusObserver(const std::string& version)
+    : requests_(AddCounters("easel_requests_total", "Calls ended, by method, model and status code.")),
+      in_flight_(AddGauges("easel_requests_in_flight", "Calls begun and not ended, by method.")),
+      request_seconds_(AddHistograms("easel_request_seconds", "From a call's arrival to its end.")),
+      waiting_(AddGauges("easel_queue_depth", "Pictures that wait for a worker.")),
+      active_(AddGauges("easel_pictures_active", "Pictures that a worker has taken up.")),
+      admitted_(AddCounters("easel_pictures_admitted_total", "Pictures accepted.")),
+      refused_(AddCounters("easel_pictures_refused_total", "Pictures refused at the door, by status code.")),
+      ended_(AddCounters("easel_pictures_ended_total", "Pictures ended, by status code; OK: made.")),
+      queue_seconds_(AddHistograms("easel_queue_seconds", "Wait of a picture until a worker took it up.")),
+      first_preview_seconds_(
+          AddHistograms("easel_first_preview_seconds", "From a picture's admission to its first preview.")),
+      stage_seconds_(AddHistograms("easel_stage_seconds",
+                                   "One run of a stage; denoise: from a picture's first step to its last.")),
+      step_seconds_(AddHistograms("easel_step_seconds",
+                                  "One forward of the network, by the pictures that shared it (at most `batch`).")),
+      batch_occupancy_(AddHistograms("easel_batch_occupancy", "Rows of a forward, as a share of those it may have.")),
+      forwards_(AddCounters("easel_forwards_total", "Forwards of the network.")),
+      forward_rows_(AddCounters("easel_forward_rows_total", "Rows of all forwards; a guided picture takes two.")),
+      steps_(AddCounters("easel_steps_total", "Steps done, summed over pictures that have ended.")),
+      wasted_steps_(AddCounters("easel_steps_wasted_total", "Those of pictures that were cancelled or failed.")),
+      deadline_misses_(AddCounters("easel_deadline_misses_total", "Pictures dropped because of their deadline.")),
+      previews_made_(AddCounters("easel_previews_made_total", "Previews made by the workers.")),
+      previews_sent_(AddCounters("easel_previews_sent_total", "Previews sent.")),
+      previews_coalesced_(
+          AddCounters("easel_previews_coalesced_total", "Previews replaced by newer ones before they were sent.")),
+      images_(AddCounters("easel_images_total", "Pictures written in their format.")),
+      pixels_(AddCounters("easel_pixels_total", "Their pixels.")),
+      bytes_sent_(AddCounters("easel_sent_bytes_total", "Bytes of the generation calls' messages.")),
+      load_seconds_(AddGauges("easel_model_load_seconds", "Time that loading the model took.")),
+      weights_bytes_(AddGauges("easel_model_weights_bytes", "Memory that the model's weights take.")),
+      build_info_(AddGauges("easel_build_info", "1, with the version as label.")) {
+  build_info_.Add({{"version", version}}).Set(1);
+  waiting_.Add({});
+  active_.Add({});
+  bytes_sent_.Add({});
+}
+
+PrometheusObserver::Counters& PrometheusObserver::AddCounters(const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(*registry_);
+}
+PrometheusObserver::Gauges& PrometheusObserver::AddGauges(const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry_);
+}
+PrometheusObserver::Histograms& PrometheusObserver::AddHistograms(const char* name, const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry_);
+}
+
+absl::StatusOr<int> PrometheusObserver::Listen(const std::string& host, int port) {
+  try {
+    exposer_ = std::make_unique<prometheus::Exposer>(absl::StrCat(host, ":", port));
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", host, ":", port, " for metrics"));
+  }
+  exposer_->RegisterCollectable(registry_);
+  return exposer_->GetListeningPorts().front();
+}
+
+std::string PrometheusObserver::Scrape() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
+
+void PrometheusObserver::SetModel(std::string_view model, double load_seconds, int64_t weight_bytes) {
+  load_seconds_.Add({{"model", Text(model)}}).Set(load_seconds);
+  weights_bytes_.Add({{"model", Text(model)}}).Set(static_cast<double>(weight_bytes));
+}
+
+void PrometheusObserver::OnAdmitted(std::string_view model, int jobs) {
+  admitted_.Add({{"model", Text(model)}}).Increment(jobs);
+}
+
+void PrometheusObserver::OnRejected(std::string_view model, absl::StatusCode code, int jobs) {
+  refused_.Add({{"model", Text(model)}, {"code", CodeName(code)}}).Increment(jobs);
+}
+
+void PrometheusObserver::OnDepthChanged(int waiting, int active) {
+  waiting_.Add({}).Increment(waiting);
+  active_.Add({}).Increment(active);
+}
+
+void PrometheusObserver::OnStarted(std::string_view model, double queue_seconds) {
+  queue_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(queue_seconds);
+}
+
+void PrometheusObserver::OnFinished(std::string_view model, absl::StatusCode code,
+                                    const JobAccounting& accounting) {
+  const std::string name = Text(model);
+  ended_.Add({{"model", name}, {"code", CodeName(code)}}).Increment();
+  steps_.Add({{"model", name}}).Increment(accounting.steps);
+  if (code == absl::StatusCode::kOk) {
+    stage_seconds_.Add({{"model", name}, {"stage", "denoise"}}, kSeconds).Observe(accounting.denoise_seconds);
+  } else {
+    wasted_steps_.Add({{"model", name}}).Increment(accounting.steps);
+  }
+  if (code == absl::StatusCode::kDeadlineExceeded) deadline_misses_.Add({{"model", name}}).Increment();
+}
+
+void PrometheusObserver::OnEvaluated(std::string_view model, std::string_view device, int rows, int max_rows,
+                                     int jobs, double seconds) {
+  const prometheus::Labels labels = {{"model", Text(model)}, {"device", Text(device)}};
+  forwards_.Add(labels).Increment();
+  forward_rows_.Add(labels).Increment(rows);
+  batch_occupancy_.Add(labels, kShares).Observe(static_cast<double>(rows) / max_rows);
+  step_seconds_
+      .Add({{"model", Text(model)}, {"device", Text(device)}, {"batch", BatchLabel(jobs)}}, kSeconds)
+      .Observe(seconds);
+}
+
+void PrometheusObserver::OnStage(std::string_view model, Stage stage, double seconds) {
+  stage_seconds_.Add({{"model", Text(model)}, {"stage", StageName(stage)}}, kSeconds).Observe(seconds);
+}
+
+void PrometheusObserver::OnPreview(std::string_view model, bool first, double seconds_since_submit) {
+  previews_made_.Add({{"model", Text(model)}}).Increment();
+  if (first) first_preview_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(seconds_since_submit);
+}
+
+void PrometheusObserver::OnCallBegan(std::string_view rpc) { in_flight_.Add({{"rpc", Text(rpc)}}).Increment(); }
+
+void PrometheusObserver::OnCallEnded(const CallRecord& record) {
+  in_flight_.Add({{"rpc", Text(record.rpc)}}).Decrement();
+  requests_
+      .Add({{"rpc", Text(record.rpc)}, {"model", record.model}, {"code", CodeName(record.status.code())}})
+      .Increment();
+  request_seconds_.Add({{"rpc", Text(record.rpc)}, {"model", record.model}}, kSeconds).Observe(record.seconds);
+}
+
+void PrometheusObserver::OnPictureWritten(std::string_view model, int width, int height, double seconds) {
+  const std::string name = Text(model);
+  images_.Add({{"model", name}}).Increment();
+  pixels_.Add({{"model", name}}).Increment(static_cast<double>(width) * height);
+  stage_seconds_.Add({{"model", name}, {"stage", "image_encode"}}, kSeconds).Observe(seconds);
+}
+
+void PrometheusObserver::OnPreviewSent(std::string_view model) {
+  previews_sent_.Add({{"model", Text(model)}}).Increment();
+}
+
+void PrometheusObserver::OnPreviewCoalesced(std::string_view model) {
+  previews_coalesced_.Add({{"model", Text(model)}}).Increment();
+}
+
+void PrometheusObserver::OnBytesSent(int64_t bytes) { bytes_sent_.Add({}).Increment(static_cast<double>(bytes)); }
+
+}  // namespace easel

@@ -1,0 +1,93 @@
+// What engine and service tell, as Prometheus metrics at http://HOST:PORT/metrics; server/README.md lists them. Labels are
+// bounded: models, devices, stages, methods, codes; never a prompt or a caller. Thread-safe; a call costs an atomic
+// operation or two, and a short lock of the library's own where a labelled series is looked up.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/engine/engine_observer.h"
+#include "server/service/service_observer.h"
+
+namespace easel {
+
+class PrometheusObserver : public EngineObserver, public ServiceObserver {
+ public:
+  explicit PrometheusObserver(const std::string& version);
+
+  // Serves the page, from threads of its own, until destroyed; port 0 picks one. The port it got. Unavailable when the
+  // address cannot be had. At most once.
+  absl::StatusOr<int> Listen(const std::string& host, int port);
+  // The page.
+  std::string Scrape() const;
+
+  void SetModel(std::string_view model, double load_seconds, int64_t weight_bytes);
+
+  // EngineObserver
+  void OnAdmitted(std::string_view model, int jobs) override;
+  void OnRejected(std::string_view model, absl::StatusCode code, int jobs) override;
+  void OnDepthChanged(int waiting, int active) override;
+  void OnStarted(std::string_view model, double queue_seconds) override;
+  void OnFinished(std::string_view model, absl::StatusCode code, const JobAccounting& accounting) override;
+  void OnEvaluated(std::string_view model, std::string_view device, int rows, int max_rows, int jobs,
+                   double seconds) override;
+  void OnStage(std::string_view model, Stage stage, double seconds) override;
+  void OnPreview(std::string_view model, bool first, double seconds_since_submit) override;
+
+  // ServiceObserver
+  void OnCallBegan(std::string_view rpc) override;
+  void OnCallEnded(const CallRecord& record) override;
+  void OnPictureWritten(std::string_view model, int width, int height, double seconds) override;
+  void OnPreviewSent(std::string_view model) override;
+  void OnPreviewCoalesced(std::string_view model) override;
+  void OnBytesSent(int64_t bytes) override;
+
+ private:
+  using Counters = prometheus::Family<prometheus::Counter>;
+  using Gauges = prometheus::Family<prometheus::Gauge>;
+  using Histograms = prometheus::Family<prometheus::Histogram>;
+  Counters& AddCounters(const char* name, const char* help);
+  Gauges& AddGauges(const char* name, const char* help);
+  Histograms& AddHistograms(const char* name, const char* help);
+
+  const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  Counters& requests_;
+  Gauges& in_flight_;
+  Histograms& request_seconds_;
+  Gauges& waiting_;
+  Gauges& active_;
+  Counters& admitted_;
+  Counters& refused_;
+  Counters& ended_;
+  Histograms& queue_seconds_;
+  Histograms& first_preview_seconds_;
+  Histograms& stage_seconds_;
+  Histograms& step_seconds_;
+  Histograms& batch_occupancy_;
+  Counters& forwards_;
+  Counters& forward_rows_;
+  Counters& steps_;
+  Counters& wasted_steps_;
+  Counters& deadline_misses_;
+  Counters& previews_made_;
+  Counters& previews_sent_;
+  Counters& previews_coalesced_;
+  Counters& images_;
+  Counters& pixels_;
+  Counters& bytes_sent_;
+  Gauges& load_seconds_;
+  Gauges& weights_bytes_;
+  Gauges& build_info_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+};
+
+}  // namespace easel

@@ -1,0 +1,78 @@
+#include "server/service/generate_reactor.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "server/service/wire.h"
+
+namespace easel {
+
+GenerateStreamReactor::GenerateStreamReactor(ServiceState* state, const grpc::CallbackServerContext& context,
+                                             const grpc::ByteBuffer& request)
+    : state_(state), call_(state, context, request, Answer::kStream, [this] { Pump(); }) {
+  Pump();
+}
+
+void GenerateStreamReactor::OnWriteDone(bool ok) {
+  if (!ok) call_.Cancel();  // nobody reads any more
+  Pump();
+}
+
+void GenerateStreamReactor::Pump() {
+  EventStream::Item item = call_.Next();
+  if (const auto* event = std::get_if<v1::GenerationEvent>(&item)) {
+    message_ = Serialize(*event);
+    state_->observer->OnBytesSent(static_cast<int64_t>(message_.Length()));
+    StartWrite(&message_);
+  } else if (const auto* status = std::get_if<absl::Status>(&item)) {
+    Finish(call_.End(*status));
+  }
+}
+
+GenerateUnaryReactor::GenerateUnaryReactor(ServiceState* state, const grpc::CallbackServerContext& context,
+                                           const grpc::ByteBuffer& request, grpc::ByteBuffer* response)
+    : state_(state), bytes_(response), call_(state, context, request, Answer::kUnary, [this] { Pump(); }) {
+  Pump();
+}
+
+void GenerateUnaryReactor::Pump() {
+  EventStream::Item item = call_.Next();
+  while (auto* event = std::get_if<v1::GenerationEvent>(&item)) {
+    Collect(std::move(*event));
+    item = call_.Next();
+  }
+  const auto* status = std::get_if<absl::Status>(&item);
+  if (status == nullptr) return;
+  if (status->ok()) {
+    response_.set_generation_id(call_.generation_id());
+    std::sort(response_.mutable_images()->begin(), response_.mutable_images()->end(),
+              [](const auto& a, const auto& b) { return a.index() < b.index(); });
+    *bytes_ = Serialize(response_);
+    state_->observer->OnBytesSent(static_cast<int64_t>(bytes_->Length()));
+  }
+  Finish(call_.End(*status));
+}
+
+void GenerateUnaryReactor::Collect(v1::GenerationEvent event) {
+  if (event.has_started()) {
+    response_.mutable_parameters()->Swap(event.mutable_started()->mutable_parameters());
+    response_.mutable_warnings()->Swap(event.mutable_started()->mutable_warnings());
+  } else if (event.has_done()) {
+    response_.mutable_accounting()->Swap(event.mutable_done()->mutable_accounting());
+  } else if (event.has_image()) {
+    const v1::ImageChunk& chunk = event.image();
+    // A picture's pieces come one after another.
+    const int last = response_.images_size() - 1;
+    const bool goes_on = last >= 0 && response_.images(last).index() == chunk.index();
+    v1::GeneratedImage* image = goes_on ? response_.mutable_images(last) : response_.add_images();
+    image->set_index(chunk.index());
+    image->set_seed(chunk.seed());
+    image->set_format(chunk.format());
+    image->set_width(chunk.width());
+    image->set_height(chunk.height());
+    image->mutable_data()->append(chunk.chunk());
+  }
+}
+
+}  // namespace easel

@@ -1,0 +1,60 @@
+// The line that no proto passes inwards: a request becomes a GenerationPlan, complete and validated, or a status that
+// names every field that is wrong; a served model becomes its description. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "easel/v1/image_generation.pb.h"
+#include "model/generation_spec.h"
+#include "server/engine/engine.h"
+#include "server/image/image_codec.h"
+
+namespace easel {
+
+struct RequestLimits {
+  int max_steps = 1000;
+  int max_images = 16;
+  std::optional<int64_t> max_pixels;  // none: the model's own, see MaxPixels
+};
+
+enum class Answer { kStream, kUnary };
+
+// What one request asks for, every default filled in.
+struct GenerationPlan {
+  v1::GenerateRequest resolved;          // the request, complete: what `started` echoes
+  std::string model;                     // a served name
+  std::vector<GenerationSpec> pictures;  // by index
+  std::string class_name;                // the usual one of the class asked for, if it has any
+
+  EncodeOptions output;  // without the parameters, which differ from picture to picture
+  bool embed_parameters = false;
+
+  int preview_every_n_steps = 0;  // 0: none
+  std::string preview_method;
+  std::optional<int> preview_max_size;
+  EncodeOptions preview;
+};
+
+// A size's largest product: the limit, or for a model of free size four times its default, for one of fixed size that.
+int64_t MaxPixels(const ModelInfo& info, const RequestLimits& limits);
+
+// The model of that name; empty: the first. NotFound naming those there are.
+absl::StatusOr<const ServedModel*> FindModel(std::string_view name, const std::vector<ServedModel>& models);
+
+// InvalidArgument with a BadRequest of all that is wrong. `random_seed` is taken when the request has no seed.
+absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const ServedModel& model,
+                                      const RequestLimits& limits, Answer answer, uint64_t random_seed);
+
+// The text that goes into picture `index` (server/image/parameters.h).
+std::string ParametersText(const GenerationPlan& plan, int index);
+
+v1::Model ToProto(const ServedModel& model, const RequestLimits& limits);
+v1::ImageFormat ToProto(ImageFormat format);
+
+}  // namespace easel

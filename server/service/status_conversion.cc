@@ -1,0 +1,104 @@
+#include "server/service/status_conversion.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace easel {
+namespace {
+
+// Long enough that refused callers do not become a load of their own, short beside the time of a picture.
+constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+
+template <typename Detail>
+void Attach(absl::Status& status, const Detail& detail) {
+  status.SetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()),
+                    absl::Cord(detail.SerializeAsString()));
+}
+
+// The request's path for a field that the engine names in its own, flat words.
+std::string RequestField(std::string_view message) {
+  const auto end = std::find_if_not(message.begin(), message.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || c == '_';
+  });
+  const std::string name(message.begin(), end);
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kNested = {
+      {{"preview_method", "preview.method"}, {"preview_every_n_steps", "preview.every_n_steps"}}};
+  for (const auto& [flat, nested] : kNested) {
+    if (name == flat) return std::string(nested);
+  }
+  return name;
+}
+
+}  // namespace
+
+absl::Status InvalidFields(const std::vector<FieldViolation>& violations) {
+  google::rpc::BadRequest details;
+  for (const FieldViolation& violation : violations) {
+    auto* field = details.add_field_violations();
+    field->set_field(violation.field);
+    field->set_description(violation.description);
+  }
+  absl::Status status = absl::InvalidArgumentError(
+      absl::StrJoin(violations, "; ", [](std::string* out, const FieldViolation& violation) {
+        absl::StrAppend(out, violation.field, ": ", violation.description);
+      }));
+  Attach(status, details);
+  return status;
+}
+
+absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
+  google::rpc::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(delay));
+  info.mutable_retry_delay()->set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(delay - absl::Seconds(absl::ToInt64Seconds(delay)))));
+  Attach(status, info);
+  return status;
+}
+
+absl::Status WithReason(absl::Status status, const std::string& reason,
+                        const std::map<std::string, std::string>& metadata) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("easel");
+  info.mutable_metadata()->insert(metadata.begin(), metadata.end());
+  Attach(status, info);
+  return status;
+}
+
+absl::Status FromEngine(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument: {
+      const std::string field = RequestField(std::string_view(status.message().data(), status.message().size()));
+      return InvalidFields({{field, std::string(status.message())}});
+    }
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnavailable:
+      return WithRetryAfter(status, kRetryAfter);
+    case absl::StatusCode::kDeadlineExceeded:
+      return WithReason(status, "DEADLINE_PASSED", {});
+    default:
+      return status;
+  }
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  google::rpc::Status details;
+  details.set_code(static_cast<int>(status.code()));
+  details.set_message(std::string(status.message()));
+  status.ForEachPayload([&details](absl::string_view type_url, const absl::Cord& value) {
+    google::protobuf::Any* detail = details.add_details();
+    detail->set_type_url(std::string(type_url));
+    detail->set_value(std::string(value));
+  });
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
+                      details.details().empty() ? "" : details.SerializeAsString());
+}
+
+}  // namespace easel

@@ -1,0 +1,209 @@
+// Clients that go, read slowly or watch; the server's start and stop.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "google/rpc/error_details.pb.h"
+#include "server/image/png.h"
+#include "tests/e2e/test_server.h"
+
+namespace easel {
+namespace {
+
+using Serving_ = ::grpc::health::v1::HealthCheckResponse;
+
+TEST(LifecycleTest, ADroppedStreamFreesItsSlotAndChangesNobodyElse) {
+  const auto alone = Draw(*Serving(), Staged(6, 2));
+  ASSERT_TRUE(alone.ok()) << alone.status();
+
+  const auto server = Serving();
+  server->gate->Hold();
+  const auto leaving = server->Client();
+  std::thread leaver([&] {
+    const auto response = leaving->Generate(Staged(500), [](const v1::GenerationEvent&) {});
+    EXPECT_EQ(response.status().code(), absl::StatusCode::kCancelled);
+  });
+  server->gate->AwaitForwards(1);
+  absl::StatusOr<v1::GenerateResponse> staying;
+  std::thread stayer([&] { staying = Draw(*server, Staged(6, 2)); });
+  server->gate->PassOne();
+  leaving->Cancel();
+  EXPECT_EQ(server->log.AwaitGenerations(1)[0].status.code(), absl::StatusCode::kCancelled);
+  server->gate->Release();
+  leaver.join();
+  stayer.join();
+  ASSERT_TRUE(staying.ok()) << staying.status();
+  EXPECT_EQ(staying->images(0).data(), alone->images(0).data());
+  EXPECT_LT(server->gate->acts().size(), 20u);  // of 500
+}
+
+TEST(LifecycleTest, AReaderThatDoesNotReadStallsNobody) {
+  const auto server = Serving();
+  grpc::ChannelArguments small;  // so that what is not read stays with the server
+  small.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto stub = v1::ImageGeneration::NewStub(server->Channel(small));
+  constexpr int kSteps = 1000;
+  v1::GenerateRequest request = Staged(kSteps);
+  request.set_num_images(4);
+  request.mutable_preview()->set_every_n_steps(1);
+  request.mutable_preview()->set_format(v1::IMAGE_FORMAT_RAW_RGB8);
+  grpc::ClientContext context;
+  const auto reader = stub->GenerateStream(&context, request);
+
+  server->gate->AwaitForwards(kSteps);  // the worker goes on
+  EXPECT_TRUE(Draw(*server, Staged(6)).ok());
+
+  v1::GenerationEvent event;
+  int events = 0, images = 0;
+  bool done = false;
+  while (reader->Read(&event)) {
+    ++events;
+    if (event.has_image()) {
+      ++images;
+      EXPECT_TRUE(DecodePng(event.image().chunk()).ok());
+    }
+    done = event.has_done();
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(images, 4);
+  EXPECT_TRUE(done);
+  EXPECT_LT(events, 4 * 2 * kSteps);  // older previews and progress were replaced
+}
+
+TEST(LifecycleTest, HealthFollowsTheServer) {
+  TestServer server;
+  const auto client = server.Client();
+  const std::string service = v1::ImageGeneration::service_full_name();
+  EXPECT_EQ(*client->Health(""), Serving_::NOT_SERVING);
+  EXPECT_EQ(*client->Health(service), Serving_::NOT_SERVING);
+  const auto early = Draw(server, Staged(2));
+  EXPECT_EQ(early.status().code(), absl::StatusCode::kUnavailable);
+  google::rpc::RetryInfo retry;
+  EXPECT_TRUE(Has(early.status(), &retry)) << early.status();
+  EXPECT_EQ(client->ListModels().status().code(), absl::StatusCode::kUnavailable);
+
+  server.Serve();
+  EXPECT_EQ(*client->Health(""), Serving_::SERVING);
+  EXPECT_EQ(*client->Health(service), Serving_::SERVING);
+  EXPECT_TRUE(Draw(server, Staged(2)).ok());
+}
+
+// Blocks until health says NOT_SERVING.
+void AwaitNotServing(const TestServer& server) {
+  const auto stub = ::grpc::health::v1::Health::NewStub(server.Channel());
+  grpc::ClientContext context;
+  ::grpc::health::v1::HealthCheckRequest request;
+  Serving_ response;
+  const auto reader = stub->Watch(&context, request);
+  while (reader->Read(&response) && response.status() != Serving_::NOT_SERVING) {
+  }
+  context.TryCancel();
+  reader->Finish();
+}
+
+TEST(LifecycleTest, DrainingFinishesWhatRunsAndTakesNothingNew) {
+  const auto server = Serving();
+  server->gate->Hold();
+  absl::StatusOr<v1::GenerateResponse> running;
+  std::thread caller([&] { running = Draw(*server, Staged(5)); });
+  server->gate->AwaitForwards(1);
+  std::thread drain([&] { server->app->Drain(absl::InfiniteFuture()); });
+  AwaitNotServing(*server);
+  const auto refused = Draw(*server, Staged(2));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
+  google::rpc::RetryInfo retry;
+  EXPECT_TRUE(Has(refused.status(), &retry)) << refused.status();
+  server->gate->Release();
+  caller.join();
+  EXPECT_TRUE(running.ok()) << running.status();
+  drain.join();
+}
+
+TEST(LifecycleTest, WhatIsNotDoneByTheDrainsDeadlineIsUnavailable) {
+  const auto server = Serving();
+  server->gate->Hold();
+  absl::StatusOr<v1::GenerateResponse> running;
+  std::thread caller([&] { running = Draw(*server, Staged(1000)); });
+  server->gate->AwaitForwards(1);
+  std::thread drain([&] { server->app->Drain(absl::InfinitePast()); });
+  AwaitNotServing(*server);
+  server->gate->Release();
+  caller.join();
+  drain.join();
+  EXPECT_EQ(running.status().code(), absl::StatusCode::kUnavailable) << running.status();
+}
+
+TEST(LifecycleTest, CutShortEndsADrainAtOnce) {
+  const auto server = Serving();
+  server->gate->Hold();
+  std::thread caller([&] { EXPECT_FALSE(Draw(*server, Staged(1000)).ok()); });
+  server->gate->AwaitForwards(1);
+  std::thread drain([&] { server->app->Drain(absl::InfiniteFuture()); });
+  AwaitNotServing(*server);
+  server->app->CutShort();
+  caller.join();
+  server->gate->Release();
+  drain.join();
+  EXPECT_LT(server->gate->acts().size(), 1000u);
+}
+
+TEST(LifecycleTest, AnAddressInUseIsAnError) {
+  TestServer::Options with_metrics;
+  with_metrics.app.metrics_listen = Address{"127.0.0.1", 0};
+  const auto server = Serving(with_metrics);
+  App::Options options;
+  options.listen = *Address::Parse(server->app->address());
+  const auto second = App::Listen(options);
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()), testing::HasSubstr(server->app->address()));
+  options.listen.port = 0;
+  options.metrics_listen = *Address::Parse(server->app->metrics_address());
+  const auto third = App::Listen(options);
+  ASSERT_FALSE(third.ok());
+  EXPECT_THAT(std::string(third.status().message()), testing::HasSubstr(server->app->metrics_address()));
+}
+
+// What server reflection says when asked for the services.
+std::string AskForServices(const TestServer& server) {
+  grpc::GenericStub stub(server.Channel());
+  grpc::CompletionQueue queue;
+  const auto await = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  grpc::ClientContext context;
+  const auto call =
+      stub.PrepareCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  call->StartCall(nullptr);
+  std::string answer;
+  if (await()) {
+    grpc::Slice list_services("\x3A\x01*");
+    call->Write(grpc::ByteBuffer(&list_services, 1), nullptr);
+    grpc::ByteBuffer bytes;
+    if (await()) {
+      call->Read(&bytes, nullptr);
+      grpc::Slice slice;
+      if (await() && bytes.DumpToSingleSlice(&slice).ok()) {
+        answer.assign(reinterpret_cast<const char*>(slice.begin()), slice.size());
+      }
+    }
+  }
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  await();
+  return answer;
+}
+
+TEST(LifecycleTest, ReflectionWhereItIsAskedFor) {
+  TestServer::Options options;
+  options.app.reflection = true;
+  EXPECT_THAT(AskForServices(*Serving(options)), testing::HasSubstr("easel.v1.ImageGeneration"));
+  EXPECT_EQ(AskForServices(*Serving()), "");
+}
+
+}  // namespace
+}  // namespace easel
