@@ -28,7 +28,8 @@ std::string ErrorText(const absl::Status& status) {
   text += "\n";
   if (google::rpc::BadRequest bad; Has(status, &bad)) {
     for (const auto& violation : bad.field_violations()) {
-      absl::StrAppend(&text, "  ", violation.field(), ": ", violation.description(), "\n");
+      const std::string line = absl::StrCat(violation.field(), ": ", violation.description());
+      if (line != status.message()) absl::StrAppend(&text, "  ", line, "\n");  // else it stands above
     }
   }
   if (google::rpc::RetryInfo retry; Has(status, &retry)) {
