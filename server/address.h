@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/status/statusor.h"
 
 namespace easel {
 
@@ -19,8 +19,9 @@ struct Address {
   static absl::StatusOr<Address> Parse(const std::string& text) {
     const size_t colon = text.rfind(':');
     Address address;
-    if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(text.substr(colon + 1), &address.port) ||
-        address.port < 0 || address.port > 65535) {
+    if (colon == std::string::npos || colon == 0 ||
+        !absl::SimpleAtoi(text.substr(colon + 1), &address.port) || address.port < 0 ||
+        address.port > 65535) {
       return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not HOST:PORT"));
     }
     address.host = text.substr(0, colon);

@@ -1,5 +1,5 @@
-// The server whole: builds its parts, opens and closes the doors, and takes everything down in the right order. main and
-// the end-to-end tests use it alike.
+// The server whole: builds its parts, opens and closes the doors, and takes everything down in the right
+// order. main and the end-to-end tests use it alike.
 #pragma once
 
 #include <grpcpp/server.h>
@@ -34,16 +34,16 @@ class App {
     std::function<void(const CallRecord&)> log = [](const CallRecord&) {};
   };
 
-  // Opens the doors: health says NOT_SERVING, and calls are UNAVAILABLE, until Serve. Unavailable naming the address that
-  // cannot be had.
+  // Opens the doors: health says NOT_SERVING, and calls are UNAVAILABLE, until Serve. Unavailable naming the
+  // address that cannot be had.
   static absl::StatusOr<std::unique_ptr<App>> Listen(Options options);
   ~App();  // drains at once
 
   // Builds the engine and begins to serve. `engine`'s layout and observer are set here. At most once.
   void Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions engine);
 
-  // Health says NOT_SERVING, new work is UNAVAILABLE; waits for what runs, fails with UNAVAILABLE what is not done by the
-  // deadline, and closes the doors. Blocks. One thread, once; nothing works after it.
+  // Health says NOT_SERVING, new work is UNAVAILABLE; waits for what runs, fails with UNAVAILABLE what is not
+  // done by the deadline, and closes the doors. Blocks. One thread, once; nothing works after it.
   void Drain(absl::Time deadline);
   // Cancels all calls and closes the doors, so that a Drain under way ends at once. Any thread.
   void CutShort();

@@ -71,9 +71,11 @@ ModelSource ParseModel(const std::string& text) {
   if (equals != std::string::npos && text.find('/') > equals) {
     source.name = text.substr(0, equals);
     source.directory = text.substr(equals + 1);
-    if (source.name.empty()) throw CLI::ValidationError("--model", "the name before = is empty in '" + text + "'");
+    if (source.name.empty())
+      throw CLI::ValidationError("--model", "the name before = is empty in '" + text + "'");
   }
-  if (source.directory.empty()) throw CLI::ValidationError("--model", "the directory is empty in '" + text + "'");
+  if (source.directory.empty())
+    throw CLI::ValidationError("--model", "the directory is empty in '" + text + "'");
   if (source.name.empty()) {
     std::error_code error;
     source.name = std::filesystem::weakly_canonical(source.directory, error).filename().string();
@@ -91,7 +93,8 @@ Address ParseAddress(const std::string& flag, const std::string& text) {
 // The flags of easeld, each bound to where its value goes.
 class Parser {
  public:
-  explicit Parser(Flags* flags) : flags_(flags), app_("easeld, the server: pictures from prompts and classes, over gRPC.") {
+  explicit Parser(Flags* flags)
+      : flags_(flags), app_("easeld, the server: pictures from prompts and classes, over gRPC.") {
     app_.footer(kExamples);
     app_.set_version_flag("--version", "easeld " EASEL_VERSION);
     const char* config = std::getenv("EASEL_CONFIG");
@@ -115,7 +118,8 @@ class Parser {
     std::set<std::string> names;
     for (const ModelSource& source : flags_->load.models) {
       if (!names.insert(source.name).second) {
-        throw CLI::ValidationError("--model", "two models are named '" + source.name + "'; give one another: NAME=DIR");
+        throw CLI::ValidationError("--model",
+                                   "two models are named '" + source.name + "'; give one another: NAME=DIR");
       }
     }
     // More pictures than may wait could never be accepted.
@@ -131,25 +135,27 @@ class Parser {
   }
   CLI::Option* AddText(const std::string& flag, const std::string& shown, const std::string& shown_default,
                        const std::string& help, std::function<void(const std::string&)> set) {
-    return Named(flag, app_.add_option_function<std::string>("--" + flag, std::move(set), help), shown, shown_default);
+    return Named(flag, app_.add_option_function<std::string>("--" + flag, std::move(set), help), shown,
+                 shown_default);
   }
   // Whole numbers from `least`; "auto" leaves what is there.
   template <typename Number>
-  void AddNumber(const std::string& flag, int64_t least, const std::string& shown_default, const std::string& help,
-                 Number* value) {
+  void AddNumber(const std::string& flag, int64_t least, const std::string& shown_default,
+                 const std::string& help, Number* value) {
     const bool automatic = shown_default == "auto";
     AddText(flag, "N", shown_default, help, [=](const std::string& text) {
       if (automatic && text == "auto") return;
       int64_t number = 0;
       if (!absl::SimpleAtoi(text, &number) || number < least || number > std::numeric_limits<int>::max()) {
-        throw CLI::ValidationError("--" + flag, absl::StrCat("'", text, "' is not a whole number from ", least,
-                                                             automatic ? ", or auto" : ""));
+        throw CLI::ValidationError("--" + flag, absl::StrCat("'", text, "' is not a whole number from ",
+                                                             least, automatic ? ", or auto" : ""));
       }
       *value = static_cast<int>(number);
     });
   }
-  void AddChoice(const std::string& flag, const std::vector<std::string>& choices, const std::string& shown_default,
-                 const std::string& help, std::function<void(const std::string&)> set) {
+  void AddChoice(const std::string& flag, const std::vector<std::string>& choices,
+                 const std::string& shown_default, const std::string& help,
+                 std::function<void(const std::string&)> set) {
     const std::string shown = CLI::detail::join(choices, "|");
     AddText(flag, shown, shown_default, help, [=](const std::string& text) {
       if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
@@ -201,16 +207,19 @@ class Parser {
     AddNumber("threads", 1, "auto", "threads of each of them", &flags_->load.threads);
   }
   void AddLimits() {
-    AddNumber("max-batch", 1, "auto", "rows of a forward; a guided picture takes two", &flags_->engine.max_batch_rows);
+    AddNumber("max-batch", 1, "auto", "rows of a forward; a guided picture takes two",
+              &flags_->engine.max_batch_rows);
     AddNumber("max-queue", 1, "64", "pictures that may wait", &flags_->engine.max_queue);
-    AddNumber("max-pixels", 1, "auto", "width × height of a picture; auto: per model", &flags_->app.limits.max_pixels);
+    AddNumber("max-pixels", 1, "auto", "width × height of a picture; auto: per model",
+              &flags_->app.limits.max_pixels);
     AddNumber("max-steps", 1, "1000", "steps of a picture", &flags_->app.limits.max_steps);
     AddNumber("max-images", 1, "16", "pictures of a request", &flags_->app.limits.max_images);
   }
   void AddLog() {
-    AddChoice("log-format", {"text", "json"}, "text", "one line an event, on stderr", [this](const std::string& text) {
-      flags_->log.format = text == "json" ? LogOptions::Format::kJson : LogOptions::Format::kText;
-    });
+    AddChoice("log-format", {"text", "json"}, "text", "one line an event, on stderr",
+              [this](const std::string& text) {
+                flags_->log.format = text == "json" ? LogOptions::Format::kJson : LogOptions::Format::kText;
+              });
     AddChoice("log-level", {"debug", "info", "warning", "error"}, "info", "what is worth a line",
               [this](const std::string& text) { flags_->log.level = text; });
     AddSwitch("log-prompts", "tell the prompts in the log, too", &flags_->log.prompts);

@@ -1,4 +1,5 @@
-// The command line, EASEL_… variables and --config FILE, which say the same things, as each part's own Options.
+// The command line, EASEL_… variables and --config FILE, which say the same things, as each part's own
+// Options.
 #pragma once
 
 #include <variant>
@@ -22,8 +23,8 @@ struct Flags {
   absl::Duration drain_timeout = absl::Seconds(30);
 };
 
-// Flag before variable before file before default; an unknown key is an error. What comes back instead of flags is the
-// exit code, after --help and --version (stdout) or a mistake (stderr).
+// Flag before variable before file before default; an unknown key is an error. What comes back instead of
+// flags is the exit code, after --help and --version (stdout) or a mistake (stderr).
 std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv);
 
 }  // namespace easel

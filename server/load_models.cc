@@ -38,9 +38,10 @@ absl::StatusOr<std::vector<std::string>> ResolveDevices(const std::string& devic
   for (const std::string& device : std::vector<std::string>(absl::StrSplit(devices, ','))) {
     std::string name = device == "cuda" ? "cuda:0" : device;
     int gpu = 0;
-    if (name != "cpu" && (!absl::StartsWith(name, "cuda:") || !absl::SimpleAtoi(name.substr(5), &gpu) || gpu < 0)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--device: '", device, "' is no device; allowed: auto, cpu, cuda:N, or several with commas"));
+    if (name != "cpu" &&
+        (!absl::StartsWith(name, "cuda:") || !absl::SimpleAtoi(name.substr(5), &gpu) || gpu < 0)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--device: '", device, "' is no device; allowed: auto, cpu, cuda:N, or several with commas"));
     }
     if (name != "cpu" && gpu >= GpuCount()) {
 #ifdef EASEL_CUDA
@@ -65,8 +66,9 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const LoadOptions& options,
     for (const std::string& device : devices) {
       const absl::Time began = absl::Now();
       try {
-        EASEL_ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline,
-                               Pipeline::Load(source.directory, {c10::Device(device), DtypeOf(options.dtype)}));
+        EASEL_ASSIGN_OR_RETURN(
+            std::shared_ptr<const Pipeline> pipeline,
+            Pipeline::Load(source.directory, {c10::Device(device), DtypeOf(options.dtype)}));
         models.push_back({{source.name, std::move(pipeline)}, absl::ToDoubleSeconds(absl::Now() - began)});
       } catch (const std::exception& error) {  // LibTorch's, such as a device without memory left
         return absl::InternalError(absl::StrCat(source.directory, ": ", error.what()));
@@ -91,8 +93,9 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
     }
   }
   if (layout.workers * layout.threads > cores) {
-    return absl::InvalidArgumentError(absl::StrCat("--workers ", layout.workers, " × --threads ", layout.threads,
-                                                   " is more than this machine's ", cores, " cores"));
+    return absl::InvalidArgumentError(absl::StrCat("--workers ", layout.workers, " × --threads ",
+                                                   layout.threads, " is more than this machine's ", cores,
+                                                   " cores"));
   }
   return layout;
 }

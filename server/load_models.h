@@ -23,17 +23,17 @@ struct ModelSource {
 };
 
 struct LoadOptions {
-  std::vector<ModelSource> models;  // at least one
-  std::string devices = "auto";     // "cpu", "cuda:0", "cuda:0,cuda:1", "auto": every GPU, else the CPU
-  std::string dtype;                // "float32", "bfloat16", "float16"; empty: float32
+  std::vector<ModelSource> models;      // at least one
+  std::string devices = "auto";         // "cpu", "cuda:0", "cuda:0,cuda:1", "auto": every GPU, else the CPU
+  std::string dtype;                    // "float32", "bfloat16", "float16"; empty: float32
   std::optional<int> workers, threads;  // of the CPU; none: measured
 };
 
 // The devices one by one. InvalidArgument for what is no device, or not here.
 absl::StatusOr<std::vector<std::string>> ResolveDevices(const std::string& devices);
 
-// Every model on every device. Errors name the directory, the file and the key or tensor. REQUIRES: devices as
-// ResolveDevices gives them.
+// Every model on every device. Errors name the directory, the file and the key or tensor. REQUIRES: devices
+// as ResolveDevices gives them.
 absl::StatusOr<std::vector<LoadedModel>> LoadModels(const LoadOptions& options,
                                                     const std::vector<std::string>& devices);
 

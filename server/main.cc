@@ -17,7 +17,7 @@ int Fail(ExitCode code, const absl::Status& status) {
   return code;
 }
 
-int Run(Flags flags) {
+int Run(const Flags& flags) {
   std::unique_ptr<App> app;  // outlives the signals, whose thread cuts it short
   std::atomic<bool> serving = false;
   absl::Notification stop;
@@ -27,7 +27,6 @@ int Run(Flags flags) {
     if (count == 1) stop.Notify();
     if (count == 2) app->CutShort();
   });
-
   const auto devices = ResolveDevices(flags.load.devices);
   if (!devices.ok()) return Fail(kExitUsage, devices.status());
   auto opened = App::Listen(flags.app);
@@ -36,7 +35,8 @@ int Run(Flags flags) {
   auto models = LoadModels(flags.load, *devices);
   if (!models.ok()) return Fail(kExitModel, models.status());
   const auto layout = LayoutFor(flags.load, *models);
-  if (!layout.ok()) return Fail(absl::IsInvalidArgument(layout.status()) ? kExitUsage : kExitFault, layout.status());
+  if (!layout.ok())
+    return Fail(absl::IsInvalidArgument(layout.status()) ? kExitUsage : kExitFault, layout.status());
   app->Serve(*std::move(models), *layout, flags.engine);
   serving = true;
 
@@ -55,5 +55,5 @@ int main(int argc, char** argv) {
   auto flags = easel::ParseFlags(argc, argv);
   if (const auto* code = std::get_if<easel::ExitCode>(&flags)) return *code;
   easel::InitLog(std::get<easel::Flags>(flags).log);
-  return easel::Run(std::move(std::get<easel::Flags>(flags)));
+  return easel::Run(std::get<easel::Flags>(flags));
 }

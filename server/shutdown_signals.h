@@ -9,8 +9,8 @@ namespace easel {
 
 class ShutdownSignals {
  public:
-  // `on_signal(n)` is called for the n-th signal, from 1. To be built before any other thread, since threads inherit which
-  // signals they take; until then both signals end the process as usual.
+  // `on_signal(n)` is called for the n-th signal, from 1. To be built before any other thread, since threads
+  // inherit which signals they take; until then both signals end the process as usual.
   explicit ShutdownSignals(std::function<void(int)> on_signal);
   // No call after this.
   ~ShutdownSignals();

@@ -13,8 +13,8 @@ namespace {
 using prometheus::Histogram;
 
 // From a step of a toy model to a queue of large pictures.
-const Histogram::BucketBoundaries kSeconds = {.001, .0025, .005, .01, .025, .05, .1, .25, .5,
-                                              1,    2.5,   5,    10,  30,   60,  120};
+const Histogram::BucketBoundaries kSeconds = {.001, .0025, .005, .01, .025, .05, .1, .25,
+                                              .5,   1,     2.5,  5,   10,   30,  60, 120};
 const Histogram::BucketBoundaries kShares = {.125, .25, .375, .5, .625, .75, .875, 1};
 
 std::string Text(std::string_view text) { return std::string(text); }
@@ -59,18 +59,23 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
           AddHistograms("easel_first_preview_seconds", "From a picture's admission to its first preview.")),
       stage_seconds_(AddHistograms("easel_stage_seconds",
                                    "One run of a stage; denoise: from a picture's first step to its last.")),
-      step_seconds_(AddHistograms("easel_step_seconds",
-                                  "One forward of the network, by the pictures that shared it (at most `batch`).")),
-      batch_occupancy_(AddHistograms("easel_batch_occupancy", "Rows of a forward, as a share of those it may have.")),
+      step_seconds_(
+          AddHistograms("easel_step_seconds",
+                        "One forward of the network, by the pictures that shared it (at most `batch`).")),
+      batch_occupancy_(
+          AddHistograms("easel_batch_occupancy", "Rows of a forward, as a share of those it may have.")),
       forwards_(AddCounters("easel_forwards_total", "Forwards of the network.")),
-      forward_rows_(AddCounters("easel_forward_rows_total", "Rows of all forwards; a guided picture takes two.")),
+      forward_rows_(
+          AddCounters("easel_forward_rows_total", "Rows of all forwards; a guided picture takes two.")),
       steps_(AddCounters("easel_steps_total", "Steps done, summed over pictures that have ended.")),
-      wasted_steps_(AddCounters("easel_steps_wasted_total", "Those of pictures that were cancelled or failed.")),
-      deadline_misses_(AddCounters("easel_deadline_misses_total", "Pictures dropped because of their deadline.")),
+      wasted_steps_(
+          AddCounters("easel_steps_wasted_total", "Those of pictures that were cancelled or failed.")),
+      deadline_misses_(
+          AddCounters("easel_deadline_misses_total", "Pictures dropped because of their deadline.")),
       previews_made_(AddCounters("easel_previews_made_total", "Previews made by the workers.")),
       previews_sent_(AddCounters("easel_previews_sent_total", "Previews sent.")),
-      previews_coalesced_(
-          AddCounters("easel_previews_coalesced_total", "Previews replaced by newer ones before they were sent.")),
+      previews_coalesced_(AddCounters("easel_previews_coalesced_total",
+                                      "Previews replaced by newer ones before they were sent.")),
       images_(AddCounters("easel_images_total", "Pictures written in their format.")),
       pixels_(AddCounters("easel_pixels_total", "Their pixels.")),
       bytes_sent_(AddCounters("easel_sent_bytes_total", "Bytes of the generation calls' messages.")),
@@ -103,7 +108,9 @@ absl::StatusOr<int> PrometheusObserver::Listen(const std::string& host, int port
   return exposer_->GetListeningPorts().front();
 }
 
-std::string PrometheusObserver::Scrape() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
+std::string PrometheusObserver::Scrape() const {
+  return prometheus::TextSerializer().Serialize(registry_->Collect());
+}
 
 void PrometheusObserver::SetModel(std::string_view model, double load_seconds, int64_t weight_bytes) {
   load_seconds_.Add({{"model", Text(model)}}).Set(load_seconds);
@@ -146,8 +153,7 @@ void PrometheusObserver::OnEvaluated(std::string_view model, std::string_view de
   forwards_.Add(labels).Increment();
   forward_rows_.Add(labels).Increment(rows);
   batch_occupancy_.Add(labels, kShares).Observe(static_cast<double>(rows) / max_rows);
-  step_seconds_
-      .Add({{"model", Text(model)}, {"device", Text(device)}, {"batch", BatchLabel(jobs)}}, kSeconds)
+  step_seconds_.Add({{"model", Text(model)}, {"device", Text(device)}, {"batch", BatchLabel(jobs)}}, kSeconds)
       .Observe(seconds);
 }
 
@@ -160,14 +166,17 @@ void PrometheusObserver::OnPreview(std::string_view model, bool first, double se
   if (first) first_preview_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(seconds_since_submit);
 }
 
-void PrometheusObserver::OnCallBegan(std::string_view rpc) { in_flight_.Add({{"rpc", Text(rpc)}}).Increment(); }
+void PrometheusObserver::OnCallBegan(std::string_view rpc) {
+  in_flight_.Add({{"rpc", Text(rpc)}}).Increment();
+}
 
 void PrometheusObserver::OnCallEnded(const CallRecord& record) {
   in_flight_.Add({{"rpc", Text(record.rpc)}}).Decrement();
   requests_
       .Add({{"rpc", Text(record.rpc)}, {"model", record.model}, {"code", CodeName(record.status.code())}})
       .Increment();
-  request_seconds_.Add({{"rpc", Text(record.rpc)}, {"model", record.model}}, kSeconds).Observe(record.seconds);
+  request_seconds_.Add({{"rpc", Text(record.rpc)}, {"model", record.model}}, kSeconds)
+      .Observe(record.seconds);
 }
 
 void PrometheusObserver::OnPictureWritten(std::string_view model, int width, int height, double seconds) {
@@ -185,6 +194,8 @@ void PrometheusObserver::OnPreviewCoalesced(std::string_view model) {
   previews_coalesced_.Add({{"model", Text(model)}}).Increment();
 }
 
-void PrometheusObserver::OnBytesSent(int64_t bytes) { bytes_sent_.Add({}).Increment(static_cast<double>(bytes)); }
+void PrometheusObserver::OnBytesSent(int64_t bytes) {
+  bytes_sent_.Add({}).Increment(static_cast<double>(bytes));
+}
 
 }  // namespace easel

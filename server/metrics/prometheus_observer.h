@@ -1,6 +1,7 @@
-// What engine and service tell, as Prometheus metrics at http://HOST:PORT/metrics; server/README.md lists them. Labels are
-// bounded: models, devices, stages, methods, codes; never a prompt or a caller. Thread-safe; a call costs an atomic
-// operation or two, and a short lock of the library's own where a labelled series is looked up.
+// What engine and service tell, as Prometheus metrics at http://HOST:PORT/metrics; server/README.md lists
+// them. Labels are bounded: models, devices, stages, methods, codes; never a prompt or a caller. Thread-safe;
+// a call costs an atomic operation or two, and a short lock of the library's own where a labelled series is
+// looked up.
 #pragma once
 
 #include <prometheus/counter.h>
@@ -24,8 +25,8 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
  public:
   explicit PrometheusObserver(const std::string& version);
 
-  // Serves the page, from threads of its own, until destroyed; port 0 picks one. The port it got. Unavailable when the
-  // address cannot be had. At most once.
+  // Serves the page, from threads of its own, until destroyed; port 0 picks one. The port it got. Unavailable
+  // when the address cannot be had. At most once.
   absl::StatusOr<int> Listen(const std::string& host, int port);
   // The page.
   std::string Scrape() const;

@@ -5,13 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/image/image_codec.h"
+#include "server/service/event_conversion.h"
 #include "server/service/status_conversion.h"
 
 namespace easel {
 
 class EventStream::PictureListener : public JobListener {
  public:
-  PictureListener(std::shared_ptr<EventStream> stream, int index) : stream_(std::move(stream)), index_(index) {}
+  PictureListener(std::shared_ptr<EventStream> stream, int index)
+      : stream_(std::move(stream)), index_(index) {}
   void OnQueued(int position, std::optional<double> estimated_wait_seconds) override {
     stream_->OnQueued(index_, position, estimated_wait_seconds);
   }
@@ -29,32 +31,6 @@ class EventStream::PictureListener : public JobListener {
   const std::shared_ptr<EventStream> stream_;
   const int index_;
 };
-
-namespace {
-
-v1::Progress ToProto(const JobProgress& progress) {
-  v1::Progress proto;
-  proto.set_step(static_cast<uint32_t>(progress.step));
-  proto.set_total(static_cast<uint32_t>(progress.total));
-  proto.set_time(progress.time);
-  proto.set_batch_size(static_cast<uint32_t>(progress.batch_size));
-  proto.set_eta_seconds(progress.eta_seconds);
-  return proto;
-}
-
-// What a caller can learn from a deadline that was missed: how far it got, and what would have been enough.
-absl::Status WithEstimate(const absl::Status& status, const JobAccounting& accounting, int total_steps) {
-  std::map<std::string, std::string> figures = {{"steps_done", absl::StrCat(accounting.steps)},
-                                                {"steps_total", absl::StrCat(total_steps)},
-                                                {"elapsed_seconds", absl::StrCat(accounting.total_seconds)}};
-  if (accounting.steps > 0) {
-    const double left = accounting.denoise_seconds / accounting.steps * (total_steps - accounting.steps);
-    figures["estimated_seconds"] = absl::StrCat(accounting.total_seconds + left);
-  }
-  return WithReason(status, "DEADLINE_MISSED", figures);
-}
-
-}  // namespace
 
 EventStream::EventStream(GenerationPlan plan, Options options)
     : plan_(std::move(plan)),
@@ -89,7 +65,8 @@ void EventStream::Begin(std::vector<JobHandle> handles) {
       warning.set_field(plan_.resolved.has_prompt() ? "prompt" : "negative_prompt");
       warning.set_message(absl::StrCat(both ? "prompt and negative_prompt were" : warning.field() + " was",
                                        " longer than the model reads: ", tokens_cut,
-                                       tokens_cut == 1 ? " token was" : " tokens were", " cut off at the end"));
+                                       tokens_cut == 1 ? " token was" : " tokens were",
+                                       " cut off at the end"));
       warning.set_tokens_cut(static_cast<uint32_t>(tokens_cut));
     }
     if (status_.ok()) handles_ = std::move(handles);
@@ -170,7 +147,8 @@ void EventStream::OnFailure(int index, const absl::Status& status, const JobAcco
     if (status.code() == absl::StatusCode::kDeadlineExceeded) {
       FailLocked(WithEstimate(status, accounting, plan_.pictures[index].num_inference_steps));
     } else if (status.code() == absl::StatusCode::kInternal) {
-      FailLocked(absl::InternalError(absl::StrCat(status.message(), " (generation ", options_.generation_id, ")")));
+      FailLocked(
+          absl::InternalError(absl::StrCat(status.message(), " (generation ", options_.generation_id, ")")));
     } else {
       FailLocked(FromEngine(status));
     }
@@ -234,8 +212,9 @@ void EventStream::EncodeNext(int index) {
       if (file.ok()) {
         files_.push_back(*std::move(file));
       } else {
-        FailLocked(absl::InternalError(absl::StrCat("a picture could not be written: ", file.status().message(),
-                                                    " (generation ", options_.generation_id, ")")));
+        FailLocked(
+            absl::InternalError(absl::StrCat("a picture could not be written: ", file.status().message(),
+                                             " (generation ", options_.generation_id, ")")));
       }
     }
     more = picture.raw_preview.has_value() || picture.raw_image.has_value();
@@ -255,7 +234,7 @@ v1::PreviewImage EventStream::EncodePreview(RawPreview raw) const {
   }
   v1::PreviewImage preview;
   preview.set_step(static_cast<uint32_t>(raw.step));
-  preview.set_format(easel::ToProto(plan_.preview.format));
+  preview.set_format(ToProto(plan_.preview.format));
   preview.set_width(static_cast<uint32_t>(image.width));
   preview.set_height(static_cast<uint32_t>(image.height));
   // One that cannot be written (a WebP over 16,383 pixels a side) is left out, like one that came too late.
@@ -273,7 +252,7 @@ absl::StatusOr<EventStream::File> EventStream::EncodeFile(int index, const Image
   file.index = index;
   file.description.set_index(static_cast<uint32_t>(index));
   file.description.set_seed(plan_.pictures[index].seed);
-  file.description.set_format(easel::ToProto(output.format));
+  file.description.set_format(ToProto(output.format));
   file.description.set_width(static_cast<uint32_t>(image.width));
   file.description.set_height(static_cast<uint32_t>(image.height));
   file.bytes = *std::move(bytes);
@@ -312,7 +291,8 @@ bool EventStream::HasItemLocked() const {
 }
 
 bool EventStream::AllEndedLocked() const {
-  return std::all_of(pictures_.begin(), pictures_.end(), [](const Picture& picture) { return picture.ended; });
+  return std::all_of(pictures_.begin(), pictures_.end(),
+                     [](const Picture& picture) { return picture.ended; });
 }
 
 // Nothing: only the end is left.
@@ -343,7 +323,7 @@ std::optional<v1::GenerationEvent> EventStream::TakeEventLocked() {
       return TakePictureEventLocked(static_cast<int>(index));
     }
     if (!std::exchange(done_sent_, true)) {
-      *event.mutable_done()->mutable_accounting() = ToProtoLocked();
+      *event.mutable_done()->mutable_accounting() = ToProto(accounting_);
       return event;
     }
   }
@@ -387,21 +367,6 @@ v1::Started EventStream::StartedLocked() const {
   started.set_device(*started_on_);
   started.mutable_warnings()->Add(warnings_.begin(), warnings_.end());
   return started;
-}
-
-v1::Accounting EventStream::ToProtoLocked() const {
-  v1::Accounting proto;
-  proto.set_queue_seconds(accounting_.queue_seconds);
-  proto.set_encode_seconds(accounting_.encode_seconds);
-  proto.set_denoise_seconds(accounting_.denoise_seconds);
-  proto.set_decode_seconds(accounting_.decode_seconds);
-  proto.set_total_seconds(accounting_.total_seconds);
-  proto.set_steps_run(static_cast<uint32_t>(accounting_.steps));
-  proto.set_forwards_run(static_cast<uint32_t>(accounting_.forwards));
-  proto.set_mean_batch_size(accounting_.mean_batch_size);
-  proto.set_prompt_cache_hit(accounting_.prompt_cache_hit);
-  proto.set_device(accounting_.device);
-  return proto;
 }
 
 }  // namespace easel

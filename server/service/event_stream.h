@@ -1,12 +1,13 @@
-// One request's mailbox: the engine's threads put in what happens to its pictures, the caller's call takes out what is to
-// be sent, at its own pace.
+// One request's mailbox: the engine's threads put in what happens to its pictures, the caller's call takes
+// out what is to be sent, at its own pace.
 //
 //   Worker ── JobListener ──► Picture: newest progress, newest preview ──┐
 //                │                                                       ├──► Next() ──► reader
 //                └─ pictures ──► CodecPool ──► finished files, all of them ┘
 //
-// What waits is bounded: for each picture one progress, one preview before and one after the codec, and its file. Thread-
-// safe; knows no gRPC. Its mutex is held neither while a picture is encoded nor while anyone is called.
+// What waits is bounded: for each picture one progress, one preview before and one after the codec, and its
+// file. Thread-safe; knows no gRPC. Its mutex is held neither while a picture is encoded nor while anyone is
+// called.
 #pragma once
 
 #include <deque>
@@ -40,9 +41,9 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
  public:
   struct Options {
     std::string generation_id;
-    absl::Time arrived;                // of the request
-    std::function<absl::Time()> now;   // the clock of `arrived`
-    CodecPool* pool = nullptr;         // runs what it was given before it is destroyed
+    absl::Time arrived;               // of the request
+    std::function<absl::Time()> now;  // the clock of `arrived`
+    CodecPool* pool = nullptr;        // runs what it was given before it is destroyed
     ServiceObserver* observer = nullptr;
     // See Next. Called on any thread, without the mutex.
     std::function<void()> wake;
@@ -55,13 +56,13 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
 
   // The engine's end, one a picture.
   std::shared_ptr<JobListener> Listener(int index);
-  // What Submit gave, in the order of the pictures; until then the reader gets nothing. Dropped, which cancels the jobs,
-  // when the first of them fails or Cancel is called.
+  // What Submit gave, in the order of the pictures; until then the reader gets nothing. Dropped, which
+  // cancels the jobs, when the first of them fails or Cancel is called.
   void Begin(std::vector<JobHandle> handles);
 
-  // One reader, which asks from one thread at a time. After it got nothing it must not ask again until `wake` was called,
-  // which happens once, as soon as there is something. So the right to ask is always in one hand, and a reader needs no
-  // lock. It must not ask again after the end.
+  // One reader, which asks from one thread at a time. After it got nothing it must not ask again until `wake`
+  // was called, which happens once, as soon as there is something. So the right to ask is always in one hand,
+  // and a reader needs no lock. It must not ask again after the end.
   Item Next();
 
   // The reader has gone, for this reason (not OK): the jobs are cancelled, and Next gives the reason at once.
@@ -78,11 +79,11 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   };
   struct Picture {
     std::optional<JobProgress> progress;
-    std::optional<RawPreview> raw_preview;       // for the pool
-    std::optional<v1::PreviewImage> preview;     // for the reader
-    std::optional<Image> raw_image;              // for the pool, after its previews
-    bool in_pool = false;                        // a task for it is under way
-    bool ended = false;                          // its file is ready, or it failed
+    std::optional<RawPreview> raw_preview;    // for the pool
+    std::optional<v1::PreviewImage> preview;  // for the reader
+    std::optional<Image> raw_image;           // for the pool, after its previews
+    bool in_pool = false;                     // a task for it is under way
+    bool ended = false;                       // its file is ready, or it failed
   };
   struct File {
     int index = 0;
@@ -113,8 +114,8 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   bool HasItemLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::GenerationEvent NewEvent() const;
   v1::Started StartedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  v1::Accounting ToProtoLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs `change` under the mutex, unless the reader has gone; then wakes a reader that waits and gets something.
+  // Runs `change` under the mutex, unless the reader has gone; then wakes a reader that waits and gets
+  // something.
   template <typename Change>
   void Apply(Change change);
 
@@ -126,7 +127,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<JobHandle> handles_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::Warning> warnings_ ABSL_GUARDED_BY(mutex_);
-  std::optional<v1::Queued> queued_ ABSL_GUARDED_BY(mutex_);     // waits for the reader
+  std::optional<v1::Queued> queued_ ABSL_GUARDED_BY(mutex_);       // waits for the reader
   std::optional<std::string> started_on_ ABSL_GUARDED_BY(mutex_);  // the first picture's device
   bool started_sent_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Picture> pictures_ ABSL_GUARDED_BY(mutex_);

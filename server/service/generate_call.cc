@@ -101,10 +101,12 @@ EventStream::Item GenerateCall::Next() {
 
 void GenerateCall::Cancel() {
   if (events_ == nullptr) return;
-  // A caller cancels when its deadline passes; as gRPC rounds it up on its way here, that is a little before ours.
-  const bool late = deadline_ < absl::InfiniteFuture() && state_->now() >= deadline_ - (deadline_ - arrived_) / 20;
+  // A caller cancels when its deadline passes; as gRPC rounds it up on its way here, that is a little before
+  // ours.
+  const bool late =
+      deadline_ < absl::InfiniteFuture() && state_->now() >= deadline_ - (deadline_ - arrived_) / 20;
   events_->Cancel(late ? absl::DeadlineExceededError("the call's deadline has passed")
-                                             : absl::CancelledError("the caller has gone"));
+                       : absl::CancelledError("the caller has gone"));
 }
 
 grpc::Status GenerateCall::End(const absl::Status& status) {

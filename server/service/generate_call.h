@@ -1,5 +1,5 @@
-// One generation call apart from how its answers travel, which is its reactor's affair (generate_reactor.h): admission,
-// the stream of its events, and what is told of it when it has ended.
+// One generation call apart from how its answers travel, which is its reactor's affair (generate_reactor.h):
+// admission, the stream of its events, and what is told of it when it has ended.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -29,8 +29,8 @@ namespace easel {
 struct ServiceState {
   RequestLimits limits;
   CodecPool* pool = nullptr;
-  ServiceObserver* observer = nullptr;            // metrics
-  std::function<void(const CallRecord&)> log;     // one line a call
+  ServiceObserver* observer = nullptr;         // metrics
+  std::function<void(const CallRecord&)> log;  // one line a call
   std::function<absl::Time()> now = absl::Now;
   std::atomic<Engine*> engine = nullptr;
   std::atomic<bool> draining = false;
@@ -42,9 +42,10 @@ absl::StatusOr<Engine*> EngineOf(const ServiceState& state);
 
 class GenerateCall {
  public:
-  // Validates the request and submits it; a refusal is what Next gives. `context` and `state` must outlive the call.
-  GenerateCall(ServiceState* state, const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
-               Answer answer, std::function<void()> wake);
+  // Validates the request and submits it; a refusal is what Next gives. `context` and `state` must outlive
+  // the call.
+  GenerateCall(ServiceState* state, const grpc::CallbackServerContext& context,
+               const grpc::ByteBuffer& request, Answer answer, std::function<void()> wake);
   // REQUIRES: End was called.
   ~GenerateCall();
   GenerateCall(const GenerateCall&) = delete;

@@ -29,7 +29,8 @@ grpc::ServerUnaryReactor* ImageGenerationService::ListModels(grpc::CallbackServe
                                                              v1::ListModelsResponse* response) {
   const auto engine = EngineOf(state_);
   if (engine.ok()) {
-    for (const ServedModel& model : (*engine)->models()) *response->add_models() = ToProto(model, state_.limits);
+    for (const ServedModel& model : (*engine)->models())
+      *response->add_models() = ToProto(model, state_.limits);
   }
   return Answered(context, "ListModels", engine.status());
 }

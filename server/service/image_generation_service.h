@@ -15,8 +15,9 @@ namespace easel {
 
 // Calls that carry bytes are `raw`: wire.h says why.
 using ImageGenerationMethods = v1::ImageGeneration::WithRawCallbackMethod_Generate<
-    v1::ImageGeneration::WithRawCallbackMethod_GenerateStream<v1::ImageGeneration::WithRawCallbackMethod_GetModel<
-        v1::ImageGeneration::WithCallbackMethod_ListModels<v1::ImageGeneration::Service>>>>;
+    v1::ImageGeneration::WithRawCallbackMethod_GenerateStream<
+        v1::ImageGeneration::WithRawCallbackMethod_GetModel<
+            v1::ImageGeneration::WithCallbackMethod_ListModels<v1::ImageGeneration::Service>>>>;
 
 class ImageGenerationService final : public ImageGenerationMethods {
  public:
@@ -39,7 +40,8 @@ class ImageGenerationService final : public ImageGenerationMethods {
                                                              const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest* request,
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
+                                       const v1::ListModelsRequest* request,
                                        v1::ListModelsResponse* response) override;
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;

@@ -16,8 +16,8 @@ namespace {
 constexpr int kDefaultQuality = 90;
 constexpr int kPreviewQuality = 75;
 constexpr int kMaxJpegSide = 65535, kMaxWebpSide = 16383;
-constexpr size_t kMaxNamesListed = 30;
-constexpr size_t kMaxTextBytes = (size_t{4} << 20) - (size_t{64} << 10);  // so that `started` can echo the texts
+constexpr size_t kMaxTextBytes =
+    (size_t{4} << 20) - (size_t{64} << 10);  // so that `started` can echo the texts
 
 // Gathers what is wrong, so that a caller hears of everything at once.
 class Violations {
@@ -37,20 +37,6 @@ class Violations {
   std::vector<FieldViolation> violations_;
 };
 
-std::string Quoted(std::string_view text) {
-  constexpr size_t kLongest = 100;  // bytes; an error is no place for more
-  std::string shown(text.substr(0, kLongest));
-  // A character that was cut in two loses its rest.
-  while (shown.size() < text.size() && !shown.empty() && (text[shown.size()] & 0xC0) == 0x80) shown.pop_back();
-  return absl::StrCat("'", shown, shown.size() < text.size() ? "…" : "", "'");
-}
-
-std::string Listed(const std::vector<std::string>& names) {
-  if (names.size() <= kMaxNamesListed) return absl::StrJoin(names, ", ");
-  return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + kMaxNamesListed, ", "), ", … (", names.size(),
-                      " in all, see ListModels)");
-}
-
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -67,18 +53,22 @@ std::optional<int64_t> ResolveClass(const ModelInfo& info, const std::string& gi
     if (names.empty()) continue;
     usual.push_back(names.front());
     if (Contains(names, given)) exact.push_back(static_cast<int64_t>(label));
-    if (std::any_of(names.begin(), names.end(), [&](const auto& name) { return plain(name) == plain(given); })) {
+    if (std::any_of(names.begin(), names.end(),
+                    [&](const auto& name) { return plain(name) == plain(given); })) {
       alike.push_back(static_cast<int64_t>(label));
     }
   }
   const std::vector<int64_t>& found = exact.empty() ? alike : exact;
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    violations->Add("class_name", Quoted(given),
-                    usual.empty() ? "none, this model's classes have no names; use class_label" : Listed(usual));
+    violations->Add(
+        "class_name", Quoted(given),
+        usual.empty() ? "none, this model's classes have no names; use class_label" : Listed(usual));
   } else {
-    violations->AddText("class_name", absl::StrCat(Quoted(given), " given, the name of several classes; allowed: one of "
-                                                   "class_label ", absl::StrJoin(found, ", ")));
+    violations->AddText("class_name", absl::StrCat(Quoted(given),
+                                                   " given, the name of several classes; allowed: one of "
+                                                   "class_label ",
+                                                   absl::StrJoin(found, ", ")));
   }
   return std::nullopt;
 }
@@ -88,9 +78,10 @@ void ConvertCondition(const v1::GenerateRequest& request, const ModelInfo& info,
   switch (request.condition_case()) {
     case v1::GenerateRequest::kPrompt:
       if (!info.takes_prompt) {
-        violations->AddText("prompt", absl::StrCat("a prompt given; allowed: ",
-                                                   info.takes_class ? "class_label, class_name" : "no condition",
-                                                   ", this model takes no text"));
+        violations->AddText("prompt",
+                            absl::StrCat("a prompt given; allowed: ",
+                                         info.takes_class ? "class_label, class_name" : "no condition",
+                                         ", this model takes no text"));
       }
       spec->prompt = request.prompt();
       break;
@@ -98,9 +89,10 @@ void ConvertCondition(const v1::GenerateRequest& request, const ModelInfo& info,
     case v1::GenerateRequest::kClassName: {
       const bool by_name = request.condition_case() == v1::GenerateRequest::kClassName;
       if (!info.takes_class) {
-        violations->AddText(by_name ? "class_name" : "class_label",
-                            absl::StrCat("a class given; allowed: ", info.takes_prompt ? "prompt" : "no condition",
-                                         ", this model has no classes"));
+        violations->AddText(
+            by_name ? "class_name" : "class_label",
+            absl::StrCat("a class given; allowed: ", info.takes_prompt ? "prompt" : "no condition",
+                         ", this model has no classes"));
       } else if (by_name) {
         spec->class_label = ResolveClass(info, request.class_name(), violations);
       } else if (request.class_label() >= static_cast<uint32_t>(info.num_classes)) {
@@ -113,20 +105,21 @@ void ConvertCondition(const v1::GenerateRequest& request, const ModelInfo& info,
     case v1::GenerateRequest::CONDITION_NOT_SET:
       if (!info.takes_unconditional) {
         violations->AddText(info.takes_prompt ? "prompt" : "class_label",
-                            absl::StrCat("no condition given; allowed: ",
-                                         info.takes_prompt ? "prompt" : "",
+                            absl::StrCat("no condition given; allowed: ", info.takes_prompt ? "prompt" : "",
                                          info.takes_prompt && info.takes_class ? ", " : "",
                                          info.takes_class ? "class_label, class_name" : ""));
       }
       break;
   }
   if (!request.negative_prompt().empty() && !info.takes_negative_prompt) {
-    violations->AddText("negative_prompt", "a text given; allowed: none, this model takes no negative prompt");
+    violations->AddText("negative_prompt",
+                        "a text given; allowed: none, this model takes no negative prompt");
   }
   spec->negative_prompt = request.negative_prompt();
   if (request.prompt().size() + request.negative_prompt().size() > kMaxTextBytes) {
-    violations->AddText(request.prompt().size() > request.negative_prompt().size() ? "prompt" : "negative_prompt",
-                        absl::StrCat("too long; allowed: ", kMaxTextBytes, " bytes, both texts together"));
+    violations->AddText(
+        request.prompt().size() > request.negative_prompt().size() ? "prompt" : "negative_prompt",
+        absl::StrCat("too long; allowed: ", kMaxTextBytes, " bytes, both texts together"));
   }
 }
 
@@ -138,7 +131,8 @@ double ConvertReal(const char* field, double given, double least, double most, V
 
 void ConvertGuidance(const v1::GenerateRequest& request, const ModelInfo& info, GenerationSpec* spec,
                      Violations* violations) {
-  spec->guidance_scale = request.has_guidance_scale() ? request.guidance_scale() : info.default_guidance_scale;
+  spec->guidance_scale =
+      request.has_guidance_scale() ? request.guidance_scale() : info.default_guidance_scale;
   spec->guidance_rescale = request.guidance_rescale();
   if (info.takes_guidance) {
     ConvertReal("guidance_scale", spec->guidance_scale, 0, kMaxGuidanceScale, violations);
@@ -153,16 +147,17 @@ void ConvertGuidance(const v1::GenerateRequest& request, const ModelInfo& info, 
   }
 }
 
-void ConvertSize(const v1::GenerateRequest& request, const ModelInfo& info, int64_t max_pixels, GenerationSpec* spec,
-                 Violations* violations) {
+void ConvertSize(const v1::GenerateRequest& request, const ModelInfo& info, int64_t max_pixels,
+                 GenerationSpec* spec, Violations* violations) {
   const int64_t width = request.has_width() ? request.width() : info.default_width;
   const int64_t height = request.has_height() ? request.height() : info.default_height;
   const auto check_side = [&](const char* field, int64_t given, int fixed) {
     if (info.fixed_size) {
       if (given != fixed) violations->Add(field, given, absl::StrCat(fixed));
     } else if (given < info.size_multiple || given % info.size_multiple != 0 || given > max_pixels) {
-      violations->Add(field, given, absl::StrCat("multiples of ", info.size_multiple, ", width × height up to ",
-                                                 max_pixels));
+      violations->Add(
+          field, given,
+          absl::StrCat("multiples of ", info.size_multiple, ", width × height up to ", max_pixels));
     } else {
       return true;
     }
@@ -208,7 +203,8 @@ void ConvertOutput(const v1::Output& request, const GenerationSpec& spec, Genera
   const int longest = std::max(spec.width, spec.height);
   if ((plan->output.format == ImageFormat::kJpeg && longest > kMaxJpegSide) ||
       (plan->output.format == ImageFormat::kWebp && longest > kMaxWebpSide)) {
-    violations->AddText("output.format", absl::StrCat("cannot hold ", longest, " pixels a side; allowed: PNG, RAW_RGB8"));
+    violations->AddText("output.format",
+                        absl::StrCat("cannot hold ", longest, " pixels a side; allowed: PNG, RAW_RGB8"));
   }
   plan->output.quality = kDefaultQuality;
   if (request.has_quality() && !lossy) {
@@ -235,7 +231,8 @@ void ConvertPreview(const v1::Preview& request, const ModelInfo& info, Answer an
   plan->preview_every_n_steps = ConvertCount("preview.every_n_steps", request.every_n_steps(), 0,
                                              std::numeric_limits<int>::max(), violations);
   if (plan->preview_every_n_steps > 0 && answer == Answer::kUnary) {
-    violations->AddText("preview", "previews given; allowed: none in a single answer, GenerateStream carries them");
+    violations->AddText("preview",
+                        "previews given; allowed: none in a single answer, GenerateStream carries them");
   }
   plan->preview_method = request.method();
   if (info.preview_methods.empty()) {
@@ -259,51 +256,7 @@ void ConvertPreview(const v1::Preview& request, const ModelInfo& info, Answer an
   resolved->set_format(ToProto(plan->preview.format));
 }
 
-// Writes what was resolved back into the request's words.
-void Echo(const GenerationSpec& spec, const std::string& model, int num_images, v1::GenerateRequest* resolved) {
-  resolved->set_model(model);
-  if (spec.prompt.has_value()) resolved->set_prompt(*spec.prompt);
-  if (spec.class_label.has_value()) resolved->set_class_label(static_cast<uint32_t>(*spec.class_label));
-  resolved->set_negative_prompt(spec.negative_prompt);
-  resolved->set_num_inference_steps(static_cast<uint32_t>(spec.num_inference_steps));
-  resolved->set_guidance_scale(spec.guidance_scale);
-  resolved->set_guidance_rescale(spec.guidance_rescale);
-  resolved->set_width(static_cast<uint32_t>(spec.width));
-  resolved->set_height(static_cast<uint32_t>(spec.height));
-  resolved->set_num_images(static_cast<uint32_t>(num_images));
-  resolved->set_seed(spec.seed);
-  resolved->set_sampler(spec.sampler);
-  resolved->set_flow_shift(spec.flow_shift);
-}
-
-GenerationSpec Defaults(const ModelInfo& info, const RequestLimits& limits) {
-  GenerationSpec spec;
-  spec.width = info.default_width;
-  spec.height = info.default_height;
-  spec.num_inference_steps = std::min(info.default_steps, limits.max_steps);
-  spec.guidance_scale = info.default_guidance_scale;
-  spec.sampler = info.samplers.empty() ? "" : info.samplers.front();
-  spec.flow_shift = info.default_flow_shift;
-  return spec;
-}
-
 }  // namespace
-
-int64_t MaxPixels(const ModelInfo& info, const RequestLimits& limits) {
-  const int64_t pixels = int64_t{info.default_width} * info.default_height;
-  if (limits.max_pixels.has_value()) return *limits.max_pixels;
-  return info.fixed_size ? pixels : 4 * pixels;
-}
-
-absl::StatusOr<const ServedModel*> FindModel(std::string_view name, const std::vector<ServedModel>& models) {
-  if (name.empty()) return &models.front();
-  std::vector<std::string> names;
-  for (const ServedModel& model : models) {
-    if (model.name == name) return &model;
-    names.push_back(model.name);
-  }
-  return absl::NotFoundError(absl::StrCat("model: ", Quoted(name), " given; served are: ", Listed(names)));
-}
 
 absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const ServedModel& model,
                                       const RequestLimits& limits, Answer answer, uint64_t random_seed) {
@@ -312,7 +265,7 @@ absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const 
   GenerationPlan plan;
   plan.model = model.name;
 
-  GenerationSpec spec = Defaults(info, limits);
+  GenerationSpec spec = DefaultSpec(info, limits);
   ConvertCondition(request, info, &spec, &violations);
   if (request.has_num_inference_steps()) {
     spec.num_inference_steps = ConvertCount("num_inference_steps", request.num_inference_steps(), 1,
@@ -337,7 +290,7 @@ absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const 
   ConvertPreview(request.preview(), info, answer, &plan, &violations);
   if (!violations.empty()) return violations.ToStatus();
 
-  Echo(spec, model.name, num_images, &plan.resolved);
+  WriteSpec(spec, model.name, num_images, &plan.resolved);
   if (spec.class_label.has_value() && static_cast<size_t>(*spec.class_label) < info.class_names.size()) {
     const std::vector<std::string>& names = info.class_names[*spec.class_label];
     if (!names.empty()) plan.class_name = names.front();
@@ -378,49 +331,6 @@ v1::ImageFormat ToProto(ImageFormat format) {
       return v1::IMAGE_FORMAT_RAW_RGB8;
   }
   return v1::IMAGE_FORMAT_UNSPECIFIED;
-}
-
-v1::Model ToProto(const ServedModel& model, const RequestLimits& limits) {
-  const ModelInfo& info = model.info;
-  v1::Model proto;
-  proto.set_name(model.name);
-  proto.set_family(info.family);
-  v1::ModelLimits* bounds = proto.mutable_limits();
-  bounds->set_max_pixels(static_cast<uint64_t>(MaxPixels(info, limits)));
-  if (info.fixed_size) {
-    v1::Size* size = bounds->add_sizes();
-    size->set_width(static_cast<uint32_t>(info.default_width));
-    size->set_height(static_cast<uint32_t>(info.default_height));
-  }
-  bounds->set_size_multiple(static_cast<uint32_t>(info.size_multiple));
-  bounds->set_max_steps(static_cast<uint32_t>(limits.max_steps));
-  bounds->set_max_images(static_cast<uint32_t>(limits.max_images));
-  bounds->set_max_prompt_tokens(static_cast<uint32_t>(info.max_prompt_tokens));
-
-  v1::GenerateRequest* defaults = proto.mutable_defaults();
-  Echo(Defaults(info, limits), model.name, /*num_images=*/1, defaults);
-  defaults->clear_seed();
-  defaults->mutable_output()->set_format(v1::IMAGE_FORMAT_PNG);
-  defaults->mutable_output()->set_embed_parameters(true);
-
-  proto.mutable_samplers()->Add(info.samplers.begin(), info.samplers.end());
-  proto.mutable_preview_methods()->Add(info.preview_methods.begin(), info.preview_methods.end());
-  proto.set_takes_prompt(info.takes_prompt);
-  proto.set_takes_negative_prompt(info.takes_negative_prompt);
-  proto.set_takes_class(info.takes_class);
-  proto.set_takes_unconditional(info.takes_unconditional);
-  proto.set_takes_guidance(info.takes_guidance);
-  proto.set_class_count(info.takes_class ? static_cast<uint32_t>(info.num_classes) : 0);
-  for (size_t label = 0; label < info.class_names.size(); ++label) {
-    if (info.class_names[label].empty()) continue;
-    v1::ModelClass* entry = proto.add_classes();
-    entry->set_label(static_cast<uint32_t>(label));
-    entry->mutable_names()->Add(info.class_names[label].begin(), info.class_names[label].end());
-  }
-  proto.set_device(model.device);
-  proto.set_dtype(model.dtype);
-  proto.set_memory_bytes(static_cast<uint64_t>(info.weight_bytes));
-  return proto;
 }
 
 }  // namespace easel

@@ -1,27 +1,20 @@
-// The line that no proto passes inwards: a request becomes a GenerationPlan, complete and validated, or a status that
-// names every field that is wrong; a served model becomes its description. Pure functions.
+// The line that no proto passes inwards: a request becomes a GenerationPlan, complete and validated, or a
+// status that names every field that is wrong. Pure functions.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "easel/v1/image_generation.pb.h"
 #include "model/generation_spec.h"
 #include "server/engine/engine.h"
 #include "server/image/image_codec.h"
+#include "server/service/model_description.h"
 
 namespace easel {
-
-struct RequestLimits {
-  int max_steps = 1000;
-  int max_images = 16;
-  std::optional<int64_t> max_pixels;  // none: the model's own, see MaxPixels
-};
 
 enum class Answer { kStream, kUnary };
 
@@ -41,20 +34,14 @@ struct GenerationPlan {
   EncodeOptions preview;
 };
 
-// A size's largest product: the limit, or for a model of free size four times its default, for one of fixed size that.
-int64_t MaxPixels(const ModelInfo& info, const RequestLimits& limits);
-
-// The model of that name; empty: the first. NotFound naming those there are.
-absl::StatusOr<const ServedModel*> FindModel(std::string_view name, const std::vector<ServedModel>& models);
-
-// InvalidArgument with a BadRequest of all that is wrong. `random_seed` is taken when the request has no seed.
+// InvalidArgument with a BadRequest of all that is wrong. `random_seed` is taken when the request has no
+// seed.
 absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const ServedModel& model,
                                       const RequestLimits& limits, Answer answer, uint64_t random_seed);
 
 // The text that goes into picture `index` (server/image/parameters.h).
 std::string ParametersText(const GenerationPlan& plan, int index);
 
-v1::Model ToProto(const ServedModel& model, const RequestLimits& limits);
 v1::ImageFormat ToProto(ImageFormat format);
 
 }  // namespace easel

@@ -23,9 +23,8 @@ void Attach(absl::Status& status, const Detail& detail) {
 
 // The request's path for a field that the engine names in its own, flat words.
 std::string RequestField(std::string_view message) {
-  const auto end = std::find_if_not(message.begin(), message.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || c == '_';
-  });
+  const auto end = std::find_if_not(message.begin(), message.end(),
+                                    [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
   const std::string name(message.begin(), end);
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kNested = {
       {{"preview_method", "preview.method"}, {"preview_every_n_steps", "preview.every_n_steps"}}};
@@ -74,7 +73,8 @@ absl::Status WithReason(absl::Status status, const std::string& reason,
 absl::Status FromEngine(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument: {
-      const std::string field = RequestField(std::string_view(status.message().data(), status.message().size()));
+      const std::string field =
+          RequestField(std::string_view(status.message().data(), status.message().size()));
       return InvalidFields({{field, std::string(status.message())}});
     }
     case absl::StatusCode::kResourceExhausted:

@@ -1,5 +1,5 @@
-// Faults on their way to the caller: an absl::Status whose payloads are google.rpc details, keyed by their type URL, and
-// at the door of gRPC the grpc::Status that carries them in `grpc-status-details-bin`.
+// Faults on their way to the caller: an absl::Status whose payloads are google.rpc details, keyed by their
+// type URL, and at the door of gRPC the grpc::Status that carries them in `grpc-status-details-bin`.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -28,8 +28,8 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
 absl::Status WithReason(absl::Status status, const std::string& reason,
                         const std::map<std::string, std::string>& metadata);
 
-// What Engine::Submit refused: InvalidArgument gets the field that its message begins with, ResourceExhausted and
-// Unavailable get when to try again, DeadlineExceeded its reason.
+// What Engine::Submit refused: InvalidArgument gets the field that its message begins with, ResourceExhausted
+// and Unavailable get when to try again, DeadlineExceeded its reason.
 absl::Status FromEngine(const absl::Status& status);
 
 grpc::Status ToGrpcStatus(const absl::Status& status);

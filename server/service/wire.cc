@@ -23,16 +23,19 @@ bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
     const unsigned lead = byte(i);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3
-                          : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xC2 && lead < 0xE0 ? 2
+                          : lead >= 0xE0 && lead < 0xF0 ? 3
+                          : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                        : 0;
     if (length == 0) return false;
     for (size_t k = 1; k < length; ++k) {
       if ((byte(i + k) & 0xC0) != 0x80) return false;
     }
     // Too long a form, a surrogate, or beyond U+10FFFF: all show in the second byte.
     const unsigned second = byte(i + 1);
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
-        (lead == 0xF4 && second > 0x8F)) {
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+        (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
       return false;
     }
     i += length;
@@ -40,7 +43,8 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
-// Protobuf refuses a message as a whole; which of its strings is to blame shows when they are read as plain bytes.
+// Protobuf refuses a message as a whole; which of its strings is to blame shows when they are read as plain
+// bytes.
 void FindBadStrings(const UnknownFieldSet& fields, const Descriptor& type, const std::string& path,
                     std::vector<FieldViolation>* violations) {
   for (int i = 0; i < fields.field_count(); ++i) {
@@ -70,7 +74,8 @@ absl::Status ParseMessage(const grpc::ByteBuffer& bytes, google::protobuf::Messa
   google::protobuf::Empty fields;
   std::vector<FieldViolation> violations;
   if (grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&copy, &fields).ok()) {
-    FindBadStrings(fields.GetReflection()->GetUnknownFields(fields), *message->GetDescriptor(), "", &violations);
+    FindBadStrings(fields.GetReflection()->GetUnknownFields(fields), *message->GetDescriptor(), "",
+                   &violations);
   }
   if (violations.empty()) {
     return absl::InvalidArgumentError("the bytes sent are no " + message->GetDescriptor()->full_name());

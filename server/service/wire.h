@@ -1,5 +1,6 @@
-// Messages to and from the bytes of a call. The generating calls take bytes and not messages, because gRPC answers
-// UNIMPLEMENTED, with no word about why, for a request that does not parse; and because bytes are what metrics count.
+// Messages to and from the bytes of a call. The generating calls take bytes and not messages, because gRPC
+// answers UNIMPLEMENTED, with no word about why, for a request that does not parse; and because bytes are
+// what metrics count.
 #pragma once
 
 #include <google/protobuf/message.h>

@@ -12,7 +12,7 @@
 namespace easel {
 namespace {
 
-using Serving_ = ::grpc::health::v1::HealthCheckResponse;
+using Health = ::grpc::health::v1::HealthCheckResponse;
 
 TEST(LifecycleTest, ADroppedStreamFreesItsSlotAndChangesNobodyElse) {
   const auto alone = Draw(*Serving(), Staged(6, 2));
@@ -44,9 +44,9 @@ TEST(LifecycleTest, AReaderThatDoesNotReadStallsNobody) {
   grpc::ChannelArguments small;  // so that what is not read stays with the server
   small.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   const auto stub = v1::ImageGeneration::NewStub(server->Channel(small));
-  constexpr int kSteps = 1000;
+  constexpr int kSteps = 500;
   v1::GenerateRequest request = Staged(kSteps);
-  request.set_num_images(4);
+  request.set_num_images(2);
   request.mutable_preview()->set_every_n_steps(1);
   request.mutable_preview()->set_format(v1::IMAGE_FORMAT_RAW_RGB8);
   grpc::ClientContext context;
@@ -67,17 +67,17 @@ TEST(LifecycleTest, AReaderThatDoesNotReadStallsNobody) {
     done = event.has_done();
   }
   EXPECT_TRUE(reader->Finish().ok());
-  EXPECT_EQ(images, 4);
+  EXPECT_EQ(images, 2);
   EXPECT_TRUE(done);
-  EXPECT_LT(events, 4 * 2 * kSteps);  // older previews and progress were replaced
+  EXPECT_LT(events, 2 * 2 * kSteps);  // older previews and progress were replaced
 }
 
 TEST(LifecycleTest, HealthFollowsTheServer) {
   TestServer server;
   const auto client = server.Client();
   const std::string service = v1::ImageGeneration::service_full_name();
-  EXPECT_EQ(*client->Health(""), Serving_::NOT_SERVING);
-  EXPECT_EQ(*client->Health(service), Serving_::NOT_SERVING);
+  EXPECT_EQ(*client->Health(""), Health::NOT_SERVING);
+  EXPECT_EQ(*client->Health(service), Health::NOT_SERVING);
   const auto early = Draw(server, Staged(2));
   EXPECT_EQ(early.status().code(), absl::StatusCode::kUnavailable);
   google::rpc::RetryInfo retry;
@@ -85,8 +85,8 @@ TEST(LifecycleTest, HealthFollowsTheServer) {
   EXPECT_EQ(client->ListModels().status().code(), absl::StatusCode::kUnavailable);
 
   server.Serve();
-  EXPECT_EQ(*client->Health(""), Serving_::SERVING);
-  EXPECT_EQ(*client->Health(service), Serving_::SERVING);
+  EXPECT_EQ(*client->Health(""), Health::SERVING);
+  EXPECT_EQ(*client->Health(service), Health::SERVING);
   EXPECT_TRUE(Draw(server, Staged(2)).ok());
 }
 
@@ -95,9 +95,9 @@ void AwaitNotServing(const TestServer& server) {
   const auto stub = ::grpc::health::v1::Health::NewStub(server.Channel());
   grpc::ClientContext context;
   ::grpc::health::v1::HealthCheckRequest request;
-  Serving_ response;
+  Health response;
   const auto reader = stub->Watch(&context, request);
-  while (reader->Read(&response) && response.status() != Serving_::NOT_SERVING) {
+  while (reader->Read(&response) && response.status() != Health::NOT_SERVING) {
   }
   context.TryCancel();
   reader->Finish();

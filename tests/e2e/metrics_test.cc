@@ -70,7 +70,8 @@ TEST(MetricsTest, CountsWhatHappened) {
   ASSERT_FALSE(Draw(*server, nowhere).ok());
 
   const std::string page = Get(server->app->metrics_address(), "/metrics");
-  EXPECT_EQ(Sum(page, "easel_requests_total", {"rpc=\"GenerateStream\"", "code=\"OK\"", "model=\"staged\""}), 2);
+  EXPECT_EQ(Sum(page, "easel_requests_total", {"rpc=\"GenerateStream\"", "code=\"OK\"", "model=\"staged\""}),
+            2);
   EXPECT_EQ(Sum(page, "easel_requests_total", {"code=\"INVALID_ARGUMENT\""}), 1);
   EXPECT_EQ(Sum(page, "easel_requests_total", {"code=\"NOT_FOUND\"", "model=\"\""}), 1);
   EXPECT_EQ(Sum(page, "easel_requests_total", {"rpc=\"ListModels\""}), 1);

@@ -81,7 +81,8 @@ TEST(RefusalTest, ADeadlineThatHasPassedIsRefused) {
   TestServer::Options options;
   options.engine.now = [] { return absl::Now() + absl::Hours(2); };
   const auto server = Serving(options);
-  const auto response = server->Client()->Generate(Staged(2), [](const v1::GenerationEvent&) {}, absl::Hours(1));
+  const auto response = server->Client()->Generate(
+      Staged(2), [](const v1::GenerationEvent&) {}, absl::Hours(1));
   EXPECT_EQ(response.status().code(), absl::StatusCode::kDeadlineExceeded);
   google::rpc::ErrorInfo info;
   EXPECT_TRUE(Has(response.status(), &info)) << response.status();
@@ -99,7 +100,8 @@ TEST(RefusalTest, ADeadlineThatPassesOnTheWayTellsTheEstimate) {
     late = true;
     server->gate->Release();
   });
-  const auto response = server->Client()->Generate(Staged(50), [](const v1::GenerationEvent&) {}, absl::Hours(1));
+  const auto response = server->Client()->Generate(
+      Staged(50), [](const v1::GenerationEvent&) {}, absl::Hours(1));
   clock.join();
   EXPECT_EQ(response.status().code(), absl::StatusCode::kDeadlineExceeded);
   google::rpc::ErrorInfo info;
@@ -114,7 +116,8 @@ TEST(RefusalTest, ACallWhoseDeadlinePassesFreesItsSlot) {
   const auto client = server->Client();
   ASSERT_TRUE(client->ListModels().ok());  // connected
   server->gate->Hold();
-  const auto response = client->Generate(Staged(50), [](const v1::GenerationEvent&) {}, absl::Seconds(1));
+  const auto response = client->Generate(
+      Staged(50), [](const v1::GenerationEvent&) {}, absl::Seconds(1));
   EXPECT_EQ(response.status().code(), absl::StatusCode::kDeadlineExceeded);
   // Whose clock is ahead decides what the server calls it.
   EXPECT_THAT(server->log.AwaitGenerations(1)[0].status.code(),
@@ -130,7 +133,8 @@ TEST(RefusalTest, AFaultOfTheNetworkIsInternalAndHasAnId) {
   request.set_class_label(kThrowingClass);
   const auto response = Draw(*server, request);
   EXPECT_EQ(response.status().code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string(response.status().message()), HasSubstr(server->log.AwaitGenerations(1)[0].generation_id));
+  EXPECT_THAT(std::string(response.status().message()),
+              HasSubstr(server->log.AwaitGenerations(1)[0].generation_id));
   EXPECT_TRUE(Draw(*server, Staged(3)).ok());
 }
 

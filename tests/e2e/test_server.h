@@ -1,5 +1,5 @@
-// easeld in this process, on a port of its own, with two models that need no files: "staged", a small network that the
-// test can hold (the default), and "colours", which draws the colour it is asked for.
+// easeld in this process, on a port of its own, with two models that need no files: "staged", a small network
+// that the test can hold (the default), and "colours", which draws the colour it is asked for.
 #pragma once
 
 #include <grpcpp/create_channel.h>
@@ -96,12 +96,14 @@ inline v1::GenerateRequest Staged(int steps, uint64_t seed = 1) {
 // The detail of that type, if the status has it.
 template <typename Detail>
 bool Has(const absl::Status& status, Detail* detail) {
-  const auto payload = status.GetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()));
+  const auto payload =
+      status.GetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()));
   return payload.has_value() && detail->ParseFromString(std::string(*payload));
 }
 
 // Generate without an interest in events.
-inline absl::StatusOr<v1::GenerateResponse> Draw(const TestServer& server, const v1::GenerateRequest& request) {
+inline absl::StatusOr<v1::GenerateResponse> Draw(const TestServer& server,
+                                                 const v1::GenerateRequest& request) {
   return server.Client()->Generate(request, [](const v1::GenerationEvent&) {});
 }
 

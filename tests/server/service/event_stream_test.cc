@@ -41,7 +41,8 @@ std::string Describe(const v1::GenerationEvent& event) {
     case v1::GenerationEvent::kPreview:
       return absl::StrCat(picture, "preview ", event.preview().step());
     case v1::GenerationEvent::kImage:
-      return absl::StrCat(picture, "image ", event.image().chunk().size(), event.image().last_chunk() ? " last" : "");
+      return absl::StrCat(picture, "image ", event.image().chunk().size(),
+                          event.image().last_chunk() ? " last" : "");
     case v1::GenerationEvent::kDone:
       return absl::StrCat(picture, "done");
     default:
@@ -55,8 +56,9 @@ class Mailbox : public ServiceObserver {
   explicit Mailbox(GenerationPlan plan) {
     const int pictures = static_cast<int>(plan.pictures.size());
     stream_ = std::make_shared<EventStream>(
-        std::move(plan), EventStream::Options{"id", absl::UnixEpoch(), [] { return absl::UnixEpoch() + absl::Seconds(9); },
-                                              &pool_, this, [this] { Wake(); }});
+        std::move(plan),
+        EventStream::Options{"id", absl::UnixEpoch(), [] { return absl::UnixEpoch() + absl::Seconds(9); },
+                             &pool_, this, [this] { Wake(); }});
     for (int i = 0; i < pictures; ++i) listeners_.push_back(stream_->Listener(i));
   }
   // One handle a picture, whose cancel flags can be looked at.

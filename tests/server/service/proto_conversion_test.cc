@@ -77,7 +77,8 @@ std::vector<std::string> Fields(const absl::Status& status) {
   if (payload.has_value()) details.ParseFromString(std::string(*payload));
   std::vector<std::string> fields;
   for (const auto& violation : details.field_violations()) {
-    EXPECT_THAT(violation.description(), AllOf(HasSubstr("given"), HasSubstr("allowed"))) << violation.field();
+    EXPECT_THAT(violation.description(), AllOf(HasSubstr("given"), HasSubstr("allowed")))
+        << violation.field();
     fields.push_back(violation.field());
   }
   return fields;
@@ -134,8 +135,10 @@ TEST(ProtoConversionTest, RefusesFieldsOutOfRange) {
           {"output { format: IMAGE_FORMAT_JPEG quality: 0 }", "output.quality", "1 to 100"},
           {"output { format: IMAGE_FORMAT_WEBP quality: 101 }", "output.quality", "101 given"},
           {"output { quality: 50 }", "output.quality", "50 given; allowed: none, but for JPEG and WEBP"},
-          {"output { format: IMAGE_FORMAT_JPEG embed_parameters: true }", "output.embed_parameters", "true given"},
-          {"preview { every_n_steps: 1 method: 'magic' }", "preview.method", "'magic' given; allowed: linear, decoder"},
+          {"output { format: IMAGE_FORMAT_JPEG embed_parameters: true }", "output.embed_parameters",
+           "true given"},
+          {"preview { every_n_steps: 1 method: 'magic' }", "preview.method",
+           "'magic' given; allowed: linear, decoder"},
           {"preview { every_n_steps: 1 max_size: 0 }", "preview.max_size", "0 given"},
           {"preview { every_n_steps: 1 format: 7 }", "preview.format", "7 given"},
           {"preview { every_n_steps: 4000000000 }", "preview.every_n_steps", "4000000000 given"},
@@ -224,14 +227,16 @@ TEST(ProtoConversionTest, ClassNamesInAnyCaseAndWithBlanks) {
 
 TEST(ProtoConversionTest, TheEchoSentAgainIsTheSamePlan) {
   const auto plan = Plan(
-      "class_name: 'tom' negative_prompt: 'dull' num_images: 2 width: 32 guidance_rescale: 0.5 output { format: "
+      "class_name: 'tom' negative_prompt: 'dull' num_images: 2 width: 32 guidance_rescale: 0.5 output { "
+      "format: "
       "IMAGE_FORMAT_JPEG } preview { every_n_steps: 2 max_size: 8 }");
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->resolved.seed(), 99u);
   EXPECT_EQ(plan->resolved.class_label(), 0u);
   EXPECT_EQ(plan->resolved.output().quality(), 90u);
   EXPECT_EQ(plan->resolved.preview().method(), "linear");
-  const auto again = ToPlan(plan->resolved, Everything(), RequestLimits(), Answer::kStream, /*random_seed=*/5);
+  const auto again =
+      ToPlan(plan->resolved, Everything(), RequestLimits(), Answer::kStream, /*random_seed=*/5);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->resolved.SerializeAsString(), plan->resolved.SerializeAsString());
   EXPECT_EQ(again->pictures[1].seed, plan->pictures[1].seed);

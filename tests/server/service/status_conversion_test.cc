@@ -42,18 +42,20 @@ TEST(StatusConversionTest, TheEnginesFieldsGetTheirPaths) {
 }
 
 TEST(StatusConversionTest, FullAndStoppingSayWhenToTryAgain) {
-  for (const absl::Status& status : {absl::ResourceExhaustedError("full"), absl::UnavailableError("stopping")}) {
-    EXPECT_EQ(OnlyDetail<google::rpc::RetryInfo>(ToGrpcStatus(FromEngine(status))).retry_delay().seconds(), 1);
+  for (const absl::Status& status :
+       {absl::ResourceExhaustedError("full"), absl::UnavailableError("stopping")}) {
+    EXPECT_EQ(OnlyDetail<google::rpc::RetryInfo>(ToGrpcStatus(FromEngine(status))).retry_delay().seconds(),
+              1);
   }
-  const auto retry =
-      OnlyDetail<google::rpc::RetryInfo>(ToGrpcStatus(WithRetryAfter(absl::UnavailableError("x"), absl::Milliseconds(2500))));
+  const auto retry = OnlyDetail<google::rpc::RetryInfo>(
+      ToGrpcStatus(WithRetryAfter(absl::UnavailableError("x"), absl::Milliseconds(2500))));
   EXPECT_EQ(retry.retry_delay().seconds(), 2);
   EXPECT_EQ(retry.retry_delay().nanos(), 500'000'000);
 }
 
 TEST(StatusConversionTest, DeadlinesTellTheirReason) {
-  const auto info = OnlyDetail<google::rpc::ErrorInfo>(
-      ToGrpcStatus(WithReason(absl::DeadlineExceededError("late"), "DEADLINE_MISSED", {{"steps_done", "3"}})));
+  const auto info = OnlyDetail<google::rpc::ErrorInfo>(ToGrpcStatus(
+      WithReason(absl::DeadlineExceededError("late"), "DEADLINE_MISSED", {{"steps_done", "3"}})));
   EXPECT_EQ(info.reason(), "DEADLINE_MISSED");
   EXPECT_EQ(info.metadata().at("steps_done"), "3");
 }

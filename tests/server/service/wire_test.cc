@@ -42,8 +42,8 @@ TEST(WireTest, MessagesComeBack) {
 }
 
 TEST(WireTest, TextThatIsNotUtf8IsAWrongField) {
-  for (const std::string bad : {"\xFF", "a\xC3", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
-                                "\xF8\x88\x80\x80\x80", "ok \x80 ok"}) {
+  for (const std::string bad : {"\xFF", "a\xC3", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80",
+                                "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80", "ok \x80 ok"}) {
     const auto parsed = Parse<v1::GenerateRequest>(WithPrompt(bad));
     EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(Fields(parsed.status()), ElementsAre("prompt")) << testing::PrintToString(bad);
