@@ -2,13 +2,12 @@
 #   make demo                  set up, build, serve the shipped model, draw a handful of requests at once into out/
 #   make test                  set up, build, every test
 #   make test SANITIZE=address (or thread): the engine and io tests of a build with that sanitizer
-#   make bench                 benchmarks with named workloads, a table each
 BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
 # A sanitizer's build makes only the tests that it runs.
 TARGETS = $(if $(SANITIZE),io_tests engine_tests image_tests service_tests client_tests,all)
 
-.PHONY: all setup build demo test bench clean
+.PHONY: all setup build demo test clean
 all: build
 
 setup:
@@ -24,9 +23,6 @@ demo: build
 
 test: build
 	@deploy/test.sh $(BUILD) $(SANITIZE)
-
-bench: build
-	@deploy/bench.sh $(BUILD)
 
 clean:
 	@rm -rf build build-* out
