@@ -200,7 +200,8 @@ class Parser {
         ->delimiter(',');
     AddText("device", "DEVICE", "auto", "cpu, cuda:N, several with commas, or auto: every GPU, else the CPU",
             [this](const std::string& text) { flags_->load.devices = text; });
-    AddChoice("dtype", {"float32", "bfloat16", "float16"}, "float32", "what the networks compute in",
+    AddChoice("dtype", {"float32", "bfloat16", "float16"}, "as the checkpoint on CUDA, float32 on the CPU",
+              "what the networks compute in",
               [this](const std::string& text) { flags_->load.dtype = text; });
     AddNumber("workers", 1, "auto", "workers on the CPU; workers × threads ≤ cores; auto: measured",
               &flags_->load.workers);

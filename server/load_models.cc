@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "model/io/checkpoint.h"
 #include "model/io/status_macros.h"
 #include "model/pipeline.h"
 
@@ -20,10 +21,14 @@ int GpuCount() { return at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0; 
 
 int Cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
-c10::ScalarType DtypeOf(const std::string& name) {
-  if (name == "bfloat16") return c10::kBFloat16;
-  if (name == "float16") return c10::kHalf;
-  return c10::kFloat;
+// What LoadOptions::dtype means for a model directory on a device.
+absl::StatusOr<c10::ScalarType> DtypeFor(const std::string& option, const std::string& device,
+                                         const std::string& directory) {
+  if (option == "bfloat16") return c10::kBFloat16;
+  if (option == "float16") return c10::kHalf;
+  if (option == "float32" || device == "cpu") return c10::kFloat;
+  EASEL_ASSIGN_OR_RETURN(const c10::ScalarType stored, StoredDtype(directory + "/transformer"));
+  return stored == c10::kBFloat16 || stored == c10::kHalf ? stored : c10::kFloat;
 }
 
 }  // namespace
@@ -66,9 +71,9 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const LoadOptions& options,
     for (const std::string& device : devices) {
       const absl::Time began = absl::Now();
       try {
-        EASEL_ASSIGN_OR_RETURN(
-            std::shared_ptr<const Pipeline> pipeline,
-            Pipeline::Load(source.directory, {c10::Device(device), DtypeOf(options.dtype)}));
+        EASEL_ASSIGN_OR_RETURN(const c10::ScalarType dtype, DtypeFor(options.dtype, device, source.directory));
+        EASEL_ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline,
+                               Pipeline::Load(source.directory, {c10::Device(device), dtype}));
         models.push_back({{source.name, std::move(pipeline)}, absl::ToDoubleSeconds(absl::Now() - began)});
       } catch (const std::exception& error) {  // LibTorch's, such as a device without memory left
         return absl::InternalError(absl::StrCat(source.directory, ": ", error.what()));

@@ -25,7 +25,7 @@ struct ModelSource {
 struct LoadOptions {
   std::vector<ModelSource> models;      // at least one
   std::string devices = "auto";         // "cpu", "cuda:0", "cuda:0,cuda:1", "auto": every GPU, else the CPU
-  std::string dtype;                    // "float32", "bfloat16", "float16"; empty: float32
+  std::string dtype;                    // "float32", "bfloat16", "float16"; empty: float32 on the CPU, as the transformer is stored elsewhere
   std::optional<int> workers, threads;  // of the CPU; none: measured
 };
 

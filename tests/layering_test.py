@@ -27,10 +27,11 @@ RULES = [
     ("model/conditioning", r"model/(?!conditioning/|nn/|io/)"),
     ("model/autoencoder", r"model/(?!autoencoder/|nn/|io/|image\.h)"),
     ("server", r"(client|tests)/|model/train/"),
-    ("server/engine", rf"server/(?!engine/)|{GRPC}|{PROTO}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"),
-    ("server/image", rf"server/(?!image/)|model/(?!image\.h|io/status_macros\.h)|{ATEN}|{GRPC}|{PROTO}"),
-    ("server/service", rf"server/(?!service/|engine/|image/)|{ATEN}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"
+    ("server/engine", rf"server/(?!engine/|sync/)|{GRPC}|{PROTO}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"),
+    ("server/image", rf"server/(?!image/|sync/)|model/(?!image\.h|io/status_macros\.h)|{ATEN}|{GRPC}|{PROTO}"),
+    ("server/service", rf"server/(?!service/|engine/|image/|sync/)|{ATEN}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"
                        r"|model/(?!generation_spec\.h|model_info\.h|image\.h|io/status_macros\.h)"),
+    ("server/sync", rf"server/(?!sync/)|model/|{ATEN}|{GRPC}|{PROTO}"),
     ("server/metrics", rf"server/(?!metrics/|engine/engine_observer\.h|service/service_observer\.h)|{ATEN}|{GRPC}|{PROTO}|model/"),
     ("client", rf"model/(?!image\.h)|tests/|server/(?!image/)|{ATEN}|{PROMETHEUS}|spdlog/"),
 ]

@@ -229,17 +229,33 @@ class FileCheckpoint : public Checkpoint {
   std::set<std::string> misshapen_;
 };
 
+absl::StatusOr<Files> OpenFiles(const std::string& directory) {
+  EASEL_ASSIGN_OR_RETURN(const Candidate candidate, Choose(directory));
+  if (candidate.is_index) return OpenShards(directory, candidate.file);
+  Files files;
+  EASEL_ASSIGN_OR_RETURN(files[candidate.file], SafetensorsFile::Open(directory + "/" + candidate.file));
+  return files;
+}
+
 }  // namespace
+
+absl::StatusOr<c10::ScalarType> StoredDtype(const std::string& directory) {
+  EASEL_ASSIGN_OR_RETURN(const Files files, OpenFiles(directory));
+  std::map<c10::ScalarType, int64_t> numbers;
+  for (const auto& [file_name, file] : files) {
+    for (const std::string& name : file->names()) {
+      const at::Tensor tensor = file->Get(name);
+      if (tensor.is_floating_point()) numbers[tensor.scalar_type()] += tensor.numel();
+    }
+  }
+  const auto most = std::max_element(numbers.begin(), numbers.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == numbers.end()) return absl::InvalidArgumentError(directory + ": its weights hold no floating-point numbers");
+  return most->first;
+}
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& directory, c10::Device device,
                                                              c10::ScalarType dtype) {
-  EASEL_ASSIGN_OR_RETURN(const Candidate candidate, Choose(directory));
-  Files files;
-  if (candidate.is_index) {
-    EASEL_ASSIGN_OR_RETURN(files, OpenShards(directory, candidate.file));
-  } else {
-    EASEL_ASSIGN_OR_RETURN(files[candidate.file], SafetensorsFile::Open(directory + "/" + candidate.file));
-  }
+  EASEL_ASSIGN_OR_RETURN(Files files, OpenFiles(directory));
   return std::make_unique<FileCheckpoint>(directory, std::move(files), device, dtype);
 }
 

@@ -40,4 +40,8 @@ class Checkpoint : public WeightSource {
   virtual absl::Status Finish() const = 0;
 };
 
+// The floating dtype in which most of the numbers in a component's weights are stored, with the files chosen as by
+// Checkpoint::Open. InvalidArgument when there are none.
+absl::StatusOr<c10::ScalarType> StoredDtype(const std::string& directory);
+
 }  // namespace easel

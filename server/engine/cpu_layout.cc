@@ -20,7 +20,7 @@ namespace easel {
 namespace {
 
 constexpr absl::Duration kSlowForward = absl::Milliseconds(200);
-constexpr double kClearlyFaster = 0.9;
+constexpr double kClearlyFaster = 0.75;
 constexpr int kRepeats = 3;                                 // of which the best counts
 constexpr absl::Duration kEnough = absl::Milliseconds(30);  // no more repeats after that
 

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/engine/job.h"
-#include "server/engine/mutex.h"
+#include "server/sync/mutex.h"
 
 namespace easel {
 

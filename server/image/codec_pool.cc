@@ -10,24 +10,29 @@ CodecPool::CodecPool(int threads) {
 
 CodecPool::~CodecPool() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
+    mutex_.NotifyAll();
   }
   for (std::thread& thread : threads_) thread.join();
 }
 
 void CodecPool::Submit(std::function<void()> task) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   tasks_.push_back(std::move(task));
+  mutex_.NotifyAll();
 }
 
 void CodecPool::Run() {
-  const auto woken = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !tasks_.empty(); };
+  const auto woken = [this] {
+    mutex_.AssertHeld();
+    return stopping_ || !tasks_.empty();
+  };
   while (true) {
     std::function<void()> task;
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(&woken));
+      MutexLock lock(&mutex_);
+      mutex_.Await(woken);
       if (tasks_.empty()) return;
       task = std::move(tasks_.front());
       tasks_.pop_front();

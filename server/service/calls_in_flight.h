@@ -3,7 +3,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "server/engine/mutex.h"
+#include "server/sync/mutex.h"
 
 namespace easel {
 

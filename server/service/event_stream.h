@@ -25,7 +25,7 @@
 #include "model/image.h"
 #include "server/engine/job.h"
 #include "server/engine/job_listener.h"
-#include "server/engine/mutex.h"
+#include "server/sync/mutex.h"
 #include "server/image/codec_pool.h"
 #include "server/service/proto_conversion.h"
 #include "server/service/service_observer.h"

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/job_listener.h"
-#include "server/engine/mutex.h"
+#include "server/sync/mutex.h"
 
 namespace easel {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "server/engine/mutex.h"
+#include "server/sync/mutex.h"
 
 namespace easel {
 
