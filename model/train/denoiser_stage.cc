@@ -19,6 +19,7 @@
 #include "model/train/evaluation.h"
 #include "model/train/mixed_precision.h"
 #include "model/train/model_writer.h"
+#include "model/train/noise_coupling.h"
 #include "model/train/parallel.h"
 #include "model/train/picture_grid.h"
 #include "model/train/progress.h"
@@ -31,10 +32,10 @@ constexpr int64_t kVocabulary = 1500;
 constexpr int64_t kMaxTokens = 24;
 constexpr int kParts = 4;  // of a batch, for the CPU threads
 constexpr int kDefaultSteps = 30;
-constexpr double kDefaultGuidance = 3;
+constexpr double kDefaultGuidance = 5;
 
 // Shares of the training rows by what they are conditioned on; the rest has nothing.
-constexpr double kTextShare = 0.60, kClassShare = 0.22, kBothShare = 0.08;
+constexpr double kTextShare = 0.32, kClassShare = 0.44, kBothShare = 0.06;
 
 // Everything that is trained in this stage.
 struct Networks {
@@ -70,19 +71,30 @@ absl::Status TrainTokenizer(const EmojiDataset& dataset, const std::string& dire
 }
 
 struct Batch {
-  at::Tensor ids, mask, has_text, labels;
+  at::Tensor ids, mask, has_text, labels, indices;
 };
 
-// The captions and labels of the pictures, with parts dropped by the shares above.
-Batch MakeBatch(const EmojiDataset& dataset, const Tokenizer& tokenizer, const std::vector<int64_t>& indices,
-                std::mt19937_64& random) {
+// A group for each class, and one of all pictures: the null class's.
+NoiseCoupling CoupleByClass(const EmojiDataset& dataset, const at::Tensor& latents, uint64_t seed) {
+  std::vector<std::vector<int64_t>> groups(dataset.class_names().size() + 1);
+  for (size_t i = 0; i < dataset.pictures().size(); ++i) {
+    groups[dataset.pictures()[i].label].push_back(i);
+    groups.back().push_back(i);
+  }
+  return NoiseCoupling(latents, std::move(groups), seed);
+}
+
+// The captions and labels of the pictures, with parts dropped by the shares above. Without text, the picture is the one of its
+// group that the row's noise becomes.
+Batch MakeBatch(const EmojiDataset& dataset, const Tokenizer& tokenizer, const NoiseCoupling& coupling, const at::Tensor& noise,
+                std::vector<int64_t> indices, std::mt19937_64& random) {
   const CaptionSampler captions;
   const int64_t null_class = dataset.class_names().size();
   std::vector<int64_t> ids, labels;
   std::vector<uint8_t> mask, has_text;
   std::uniform_real_distribution<double> uniform;
-  for (int64_t index : indices) {
-    const EmojiPicture& picture = dataset.pictures()[index];
+  for (size_t row = 0; row < indices.size(); ++row) {
+    const EmojiPicture& picture = dataset.pictures()[indices[row]];
     const double u = uniform(random);
     const bool both = u < kBothShare;
     const bool text = both || u < kBothShare + kTextShare;
@@ -92,10 +104,11 @@ Batch MakeBatch(const EmojiDataset& dataset, const Tokenizer& tokenizer, const s
     mask.insert(mask.end(), tokens.mask.begin(), tokens.mask.end());
     has_text.push_back(text);
     labels.push_back(label ? picture.label : null_class);
+    if (!text) indices[row] = coupling.PictureOf(noise[row], labels.back());
   }
   const int64_t b = indices.size();
   return {at::tensor(ids, at::kLong).reshape({b, -1}), at::tensor(mask, at::kByte).to(at::kBool).reshape({b, -1}),
-          at::tensor(has_text, at::kByte).to(at::kBool), at::tensor(labels, at::kLong)};
+          at::tensor(has_text, at::kByte).to(at::kBool), at::tensor(labels, at::kLong), at::tensor(indices, at::kLong)};
 }
 
 // Draws with the networks at hand, guided, Euler, several rows a forward, on the run's threads.
@@ -148,6 +161,17 @@ NamedTensors Under(const std::string& prefix, const NamedTensors& tensors) {
   return result;
 }
 
+// Parameters and averages of a finished model directory of the same shape, which is left as it is.
+absl::Status StartFrom(const std::string& directory, const TrainableWeights& weights, const Ema& ema) {
+  for (auto [component, file] : {std::pair{"transformer", "diffusion_pytorch_model"}, std::pair{"text_encoder", "model"}}) {
+    const std::string prefix = absl::StrCat(component, ".");
+    EASEL_ASSIGN_OR_RETURN(std::shared_ptr<const SafetensorsFile> saved,
+                           SafetensorsFile::Open(absl::StrCat(directory, "/", component, "/", file, ".safetensors")));
+    EASEL_RETURN_IF_ERROR(CopyFromFile(*saved, "", Under(prefix, weights.parameters())));
+  }
+  return CopyTensors(weights.parameters(), ema.averages());
+}
+
 }  // namespace
 
 absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptions& o) {
@@ -196,6 +220,8 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
   const std::string state = o.work + "/denoiser.safetensors";
   absl::Status loaded = LoadRun(state, networks.weights, ema, optimizer);
   if (!loaded.ok() && !absl::IsNotFound(loaded)) return loaded;
+  if (!loaded.ok() && !o.from.empty()) EASEL_RETURN_IF_ERROR(StartFrom(o.from, networks.weights, ema));
+  const NoiseCoupling coupling = CoupleByClass(dataset, latents, o.seed);
   const int64_t first = optimizer.steps();
   std::printf("denoiser: %.2f M parameters, %ld pictures, %ld classes, from step %ld\n", networks.weights.count() / 1e6, count,
               null_class, first);
@@ -224,10 +250,10 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
   for (int64_t step = first; step < o.steps; ++step) {
     std::vector<int64_t> indices = BatchIndices(step, o.batch, count, o.seed);
     std::mt19937_64 random(o.seed * 1000033 + step);
-    Batch batch = MakeBatch(dataset, *tokenizer, indices, random);
     at::Generator generator = at::detail::createCPUGenerator(o.seed * 7907 + step);
-    at::Tensor data = latents.index_select(0, at::tensor(indices, at::kLong).to(o.device));
-    at::Tensor noise = at::randn(data.sizes(), generator, at::kFloat).to(o.device);
+    at::Tensor noise = at::randn({o.batch, dit.in_channels, dit.img_size, dit.img_size}, generator, at::kFloat);
+    Batch batch = MakeBatch(dataset, *tokenizer, coupling, noise, indices, random);
+    at::Tensor data = latents.index_select(0, batch.indices.to(o.device));
     at::Tensor t = at::sigmoid(at::randn({o.batch}, generator, at::kFloat) + o.time_mean).to(o.device);
     const int parts = o.device.is_cpu() ? kParts : 1;
     std::vector<double> losses(parts);

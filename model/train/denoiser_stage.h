@@ -13,6 +13,7 @@ namespace easel {
 struct DenoiserStageOptions {
   std::string work;  // directory of the run's state
   std::string out;   // model directory; out/vae must be there
+  std::string from;  // model directory whose weights a new run starts with; empty: from initial values
   c10::Device device = c10::Device(c10::kCPU);
   bool bfloat16 = true;
   int threads = 1;   // CPU threads

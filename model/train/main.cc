@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   ae->add_option("--seed", autoencoder.seed)->capture_default_str();
   CLI::App* dn = app.add_subcommand("denoiser", "train text encoder and DiT");
   common(dn);
+  dn->add_option("--from", denoiser.from, "model directory whose text encoder and transformer a new run starts with");
   dn->add_option("--steps", denoiser.steps, "in all, with those of an earlier start")->capture_default_str();
   dn->add_option("--batch", denoiser.batch)->capture_default_str();
   dn->add_option("--adam-rate", denoiser.adam_rate)->capture_default_str();

@@ -88,6 +88,10 @@ EaselDiT::EaselDiT(const EaselDiTParams& p, const Weights& weights)
       time_fc2_(weights / "time_embed" / "fc2", p.embed_dim, p.embed_dim),
       class_embed_((weights / "class_embed").Take("weight", {p.num_classes + 1, p.embed_dim}, Init::kNormal02)),
       layout_fc1_(weights / "layout" / "fc1", p.embed_dim, p.layout_hidden),
+      layout_latent_(weights / "layout" / "latent", p.in_channels * p.img_size * p.img_size + p.embed_dim, p.layout_hidden,
+                     Bias::kNo, Init::kZeros),
+      layout_mlp_fc1_(weights / "layout" / "mlp" / "fc1", p.layout_hidden, 2 * p.layout_hidden),
+      layout_mlp_fc2_(weights / "layout" / "mlp" / "fc2", 2 * p.layout_hidden, p.layout_hidden, Bias::kYes, Init::kZeros),
       layout_fc2_(weights / "layout" / "fc2", p.layout_hidden, positions_.size(0) * p.layout_dim),
       layout_out_(weights / "layout" / "out", p.layout_dim, p.embed_dim),
       final_modulation_(weights / "final" / "modulation", p.embed_dim, 2 * p.embed_dim, Bias::kYes, Init::kZeros),
@@ -113,11 +117,16 @@ at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, c
     text = at::cat({null_token_.expand({batch, 1, params_.context_dim}).to(conditioning.text.dtype()), conditioning.text}, 1);
     mask = at::constant_pad_nd(conditioning.text_mask, {1, 0}, true).unsqueeze(1).unsqueeze(1);  // (B, 1, 1, 1 + L)
   }
-  at::Tensor layout = layout_fc2_(Silu(layout_fc1_(what))).reshape({batch, x.size(1), params_.layout_dim});
+  at::Tensor when = SinusoidalTime(time.to(at::kFloat) * kTimeScale, kTimeFrequencies).to(latent.dtype());
+  when = time_fc2_(Silu(time_fc1_(when)));             // (B, D)
+
+  at::Tensor whole = at::cat({latent.flatten(1), when}, 1);                 // (B, C·H·W + D)
+  at::Tensor rough = Silu(layout_fc1_(what) + layout_latent_(whole));       // (B, layout_hidden)
+  rough = rough + layout_mlp_fc2_(Silu(layout_mlp_fc1_(rough)));
+  at::Tensor layout = layout_fc2_(rough).reshape({batch, x.size(1), params_.layout_dim});
   x = x + layout_out_(layout);
 
-  at::Tensor when = SinusoidalTime(time.to(at::kFloat) * kTimeScale, kTimeFrequencies).to(latent.dtype());
-  at::Tensor condition = Silu(time_fc2_(Silu(time_fc1_(when))) + what);  // (B, D)
+  at::Tensor condition = Silu(when + what);  // (B, D)
   for (const Block& block : blocks_) x = block(x, condition, text, mask);
 
   std::vector<at::Tensor> m = final_modulation_(condition).chunk(2, 1);

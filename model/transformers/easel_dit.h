@@ -4,9 +4,11 @@
 //   time, pooled text, class ─► condition ─► scale, shift and gate of every part of every block (adaLN-zero)
 //   text tokens ─────────────────────────► keys and values of the cross-attention in every second block
 //
-// It adds to the book's: gates (adaLN-zero), RMS-normalised queries and keys, and a *layout*: the pooled text and the class
-// through a small MLP to one vector per patch, added to the patches. A request's rough picture is thus known before the
-// first block, for little more than the cost of a vector.
+// It adds to the book's: gates (adaLN-zero), RMS-normalised queries and keys, and a *layout*: the pooled text, the class, the
+// time and the latent as a whole through a small MLP to one vector per patch, added to the patches. A request's rough picture
+// is thus known before the first block, for little more than the cost of a vector; and where a class or nothing leaves open
+// which picture it is to be, the whole latent decides in one place (the posterior over known pictures is a softmax of linear
+// functions of it).
 //
 // A row without text has text_mask all false and zeros in text and pooled; one without class has label = num_classes. So
 // prompts, classes and unconditional requests share a forward.
@@ -73,7 +75,7 @@ class EaselDiT : public Transformer {
   at::Tensor class_embed_;  // (num_classes + 1, D)
   std::optional<Linear> pooled_proj_;
   at::Tensor null_token_;  // (1, 1, context_dim): what a row attends to before any word, so that a row without text has a key
-  Linear layout_fc1_, layout_fc2_, layout_out_;
+  Linear layout_fc1_, layout_latent_, layout_mlp_fc1_, layout_mlp_fc2_, layout_fc2_, layout_out_;
   std::vector<Block> blocks_;
   Linear final_modulation_, final_proj_;
 };

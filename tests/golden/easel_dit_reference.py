@@ -112,7 +112,11 @@ class EaselDiT(nn.Module):
         if context_dim:
             self.pooled_proj = nn.Linear(context_dim, embed_dim)
             self.null_token = nn.Parameter(torch.zeros(1, 1, context_dim))
+        whole = in_channels * img_size**2 + embed_dim
         self.layout = nn.ModuleDict({"fc1": nn.Linear(embed_dim, layout_hidden),
+                                     "latent": nn.Linear(whole, layout_hidden, bias=False),
+                                     "mlp": nn.ModuleDict({"fc1": nn.Linear(layout_hidden, 2 * layout_hidden),
+                                                           "fc2": nn.Linear(2 * layout_hidden, layout_hidden)}),
                                      "fc2": nn.Linear(layout_hidden, self.grid**2 * layout_dim),
                                      "out": nn.Linear(layout_dim, embed_dim)})
         self.blocks = nn.ModuleList(Block(embed_dim, num_heads, mlp_ratio, context_dim if i % 2 == 0 else 0)
@@ -131,11 +135,15 @@ class EaselDiT(nn.Module):
             what = what + self.pooled_proj(pooled)
             text = torch.cat([self.null_token.expand(b, -1, -1), text], 1)
             mask = F.pad(text_mask, (1, 0), value=True)[:, None, None]  # (B, 1, 1, 1 + L)
-        layout = self.layout["fc2"](F.silu(self.layout["fc1"](what))).reshape(b, g * g, -1)
-        x = x + self.layout["out"](layout)
-
         when = sinusoidal_time(time * TIME_SCALE, TIME_FREQUENCIES).to(latent.dtype)
-        condition = F.silu(self.time_embed["fc2"](F.silu(self.time_embed["fc1"](when))) + what)
+        when = self.time_embed["fc2"](F.silu(self.time_embed["fc1"](when)))  # (B, D)
+
+        whole = torch.cat([latent.flatten(1), when], 1)
+        rough = F.silu(self.layout["fc1"](what) + self.layout["latent"](whole))  # (B, layout_hidden)
+        rough = rough + self.layout["mlp"]["fc2"](F.silu(self.layout["mlp"]["fc1"](rough)))
+        x = x + self.layout["out"](self.layout["fc2"](rough).reshape(b, g * g, -1))
+
+        condition = F.silu(when + what)
         for block in self.blocks:
             x = block(x, condition, text, mask)
 
