@@ -40,7 +40,8 @@ struct T5TextParams {
 // In float16 as transformers computes it: the MLP's second product (`wo`) is in float32, so from the first MLP on
 // the residual stream is too; where the first attention leaves an infinity, its row is cut to ±64504 (transformers
 // cuts the whole batch). `wo` has the values that the source hands out: of a float32 file that is read as float16
-// these are rounded, which transformers' are not.
+// these are rounded, which transformers' are not. In either half precision gelu_new is rounded once, at
+// its end, where transformers rounds each of its operations.
 //
 // A row has the same bits alone and in any batch where num_heads · d_kv is a multiple of 4, as it always is:
 // attention's products on the CPU differ with a row's alignment to 16 bytes.

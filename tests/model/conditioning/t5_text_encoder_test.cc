@@ -72,18 +72,17 @@ void ExpectHalfGolden(const std::string& name, c10::ScalarType dtype, const std:
   }
 }
 
-constexpr double kHalfTolerance = 2e-3, kBFloat16Tolerance = 1.6e-2;  // a few roundings
-
+// With relu the reference rounds where we do. Its gelu_new rounds after each of seven operations, ours once.
 TEST(T5TextEncoderGolden, Float16) {
-  ExpectHalfGolden("relu", at::kHalf, "float16.hidden", kHalfTolerance);
-  ExpectHalfGolden("gated_gelu", at::kHalf, "float16.hidden", kHalfTolerance);
+  ExpectHalfGolden("relu", at::kHalf, "float16.hidden", 1e-3);
+  ExpectHalfGolden("gated_gelu", at::kHalf, "float16.hidden", 3e-3);
 }
 TEST(T5TextEncoderGolden, Float16OverflowsAsTheReference) {
-  ExpectHalfGolden("gated_relu_overflow", at::kHalf, "float16.hidden", kHalfTolerance);
+  ExpectHalfGolden("gated_relu_overflow", at::kHalf, "float16.hidden", 1e-3);
 }
 TEST(T5TextEncoderGolden, BFloat16) {
-  ExpectHalfGolden("relu", at::kBFloat16, "bfloat16.hidden", kBFloat16Tolerance);
-  ExpectHalfGolden("gated_gelu", at::kBFloat16, "bfloat16.hidden", kBFloat16Tolerance);
+  ExpectHalfGolden("relu", at::kBFloat16, "bfloat16.hidden", 8e-3);
+  ExpectHalfGolden("gated_gelu", at::kBFloat16, "bfloat16.hidden", 2.4e-2);
 }
 
 TEST(T5RelativePositionBucket, IsTheReferencesForEveryDistance) {
