@@ -60,7 +60,8 @@ std::vector<double> Leading(int64_t stride, int count, int64_t offset) {
   return timesteps;
 }
 
-// round(arange(last, 0, −num_train_timesteps / steps)) − 1
+// round(arange(last, 0, −num_train_timesteps / steps)) − 1. For some counts (61 of 1000) numpy.arange rounds
+// itself one element too many, and diffusers goes on to timestep −1; here it is left out.
 std::vector<double> Trailing(int64_t last, int64_t num_train_timesteps, int steps) {
   const double step = static_cast<double>(num_train_timesteps) / steps;
   const double delta = (last - step) - last;  // numpy.arange's own step

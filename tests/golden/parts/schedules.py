@@ -53,6 +53,7 @@ CONFIGS = {
     "dpm_karras": dict(DPM, use_karras_sigmas=True),
     "dpm_karras_v": dict(DPM, use_karras_sigmas=True, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"),
     "dpm_clipped": dict(DPM, beta_schedule="squaredcos_cap_v2", lambda_min_clipped=-5.1),
+    "dpm_clipped_trailing": dict(DPM, beta_schedule="squaredcos_cap_v2", lambda_min_clipped=-2.0, timestep_spacing="trailing"),
     "dpm_leading_v": dict(DPM, timestep_spacing="leading", steps_offset=1, prediction_type="v_prediction"),
     "dpm_trailing": dict(DPM, timestep_spacing="trailing", solver_type="bh2", lower_order_final=False),
     "dpm_flow": dict(DPM, use_flow_sigmas=True, flow_shift=2.5, prediction_type="flow_prediction"),
