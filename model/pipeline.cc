@@ -113,10 +113,11 @@ absl::Status Pipeline::Validate(const GenerationSpec& spec) const {
 absl::StatusOr<std::unique_ptr<Sampler>> Pipeline::MakeSampler(const GenerationSpec& spec) const {
   c10::InferenceMode guard;
   const int64_t downscale = info().latent_downscale;
-  // On the CPU whatever the device, so that a seed is one picture everywhere.
-  at::Tensor noise = at::randn({info().latent_channels, spec.height / downscale, spec.width / downscale},
-                               at::detail::createCPUGenerator(spec.seed), at::kFloat);
   SamplerOptions options;
+  // On the CPU whatever the device, so that a seed is one picture everywhere.
+  options.generator = at::detail::createCPUGenerator(spec.seed);
+  at::Tensor noise = at::randn({info().latent_channels, spec.height / downscale, spec.width / downscale},
+                               options.generator, at::kFloat);
   options.prediction = parts_.prediction;
   options.schedule = parts_.schedule;
   options.steps = spec.num_inference_steps;
