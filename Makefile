@@ -1,13 +1,14 @@
 # Thin: the work is in deploy/setup.sh, CMake and deploy/demo.sh.
 #   make demo                  set up, build, serve the shipped model, draw a handful of requests at once into out/
 #   make test                  set up, build, every test
+#   make bench                 the table of docs/benchmarks.md (EASEL_BENCH_PYTHON=an interpreter with torch, to compare with it)
 #   make test SANITIZE=address (or thread): the engine and io tests of a build with that sanitizer
 BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
 # A sanitizer's build makes only the tests that it runs.
 TARGETS = $(if $(SANITIZE),io_tests engine_tests image_tests service_tests client_tests,all)
 
-.PHONY: all setup build demo test clean
+.PHONY: all setup build demo test bench clean
 all: build
 
 setup:
@@ -23,6 +24,9 @@ demo: build
 
 test: build
 	@deploy/test.sh $(BUILD) $(SANITIZE)
+
+bench: build
+	@python3 tests/bench/bench.py $(BUILD)
 
 clean:
 	@rm -rf build build-* out

@@ -11,19 +11,28 @@ constexpr int64_t kMinRows = 16;  // from here on a row's bits no longer depend 
 }  // namespace
 
 Linear::Linear(const Weights& weights, int64_t in, int64_t out, Bias has_bias, Init init)
-    : weight(weights.Take("weight", {out, in}, init)) {
-  if (has_bias == Bias::kYes) bias = weights.Take("bias", {out}, Init::kZeros);
+    : Linear(weights.Take("weight", {out, in}, init),
+             has_bias == Bias::kYes ? weights.Take("bias", {out}, Init::kZeros) : at::Tensor()) {}
+
+Linear::Linear(at::Tensor weight, at::Tensor b)
+    : bias(b.defined() ? b.contiguous() : b), packed_(weight), options_(weight.options()) {
+  if (!packed_.defined()) weight_ = std::move(weight);
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  if (at::GradMode::is_enabled() || !x.device().is_cpu()) return at::linear(x, weight, bias);
+  if (packed_.defined()) {
+    std::vector<int64_t> shape = x.sizes().vec();
+    shape.back() = packed_.out();
+    return packed_.Multiply(x, bias).reshape(shape);
+  }
+  if (at::GradMode::is_enabled() || !x.device().is_cpu()) return at::linear(x, weight_, bias);
   // Always two-dimensional: of more dimensions LibTorch adds the bias apart, with other bits, when x is not contiguous.
   const int64_t rows = x.numel() / x.size(-1);
   at::Tensor flat = x.reshape({rows, x.size(-1)});
   if (rows < kMinRows) flat = at::constant_pad_nd(flat, {0, 0, 0, kMinRows - rows});
   std::vector<int64_t> shape = x.sizes().vec();
-  shape.back() = weight.size(0);
-  return at::linear(flat, weight, bias).narrow(0, 0, rows).reshape(shape);
+  shape.back() = weight_.size(0);
+  return at::linear(flat, weight_, bias).narrow(0, 0, rows).reshape(shape);
 }
 
 Conv2d::Conv2d(const Weights& weights, int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding)

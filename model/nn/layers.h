@@ -6,23 +6,29 @@
 
 #include <utility>
 
+#include "model/nn/packed_weight.h"
 #include "model/nn/weights.h"
 
 namespace easel {
 
 enum class Bias { kYes, kNo };
 
-// torch.nn.Linear: (..., in) → (..., out).
-// Outside of training, an input of fewer than 16 rows is padded to 16, because a matrix product's low bits depend on the row
-// count below that, and a row must have the same bits alone and in any batch.
+// torch.nn.Linear: (..., in) → (..., out). On the CPU a row has the same bits alone and in any batch, unless it is trained
+// through: with the kernels of packed_weight.h where they take the weight, else with LibTorch's product of at least 16 rows,
+// below which its low bits depend on their count.
 struct Linear {
   Linear(const Weights& weights, int64_t in, int64_t out, Bias has_bias = Bias::kYes, Init init = Init::kXavierUniform);
   // Of tensors that a checkpoint keeps under other names or shapes: packed projections, a patch convolution.
-  Linear(at::Tensor weight, at::Tensor bias) : weight(std::move(weight)), bias(std::move(bias)) {}
+  Linear(at::Tensor weight, at::Tensor bias);
   at::Tensor operator()(const at::Tensor& x) const;
+  at::TensorOptions options() const { return options_; }  // dtype and device of the weight
 
-  at::Tensor weight;  // (out, in)
-  at::Tensor bias;    // (out) or undefined
+  at::Tensor bias;  // (out) or undefined
+
+ private:
+  PackedWeight packed_;
+  at::Tensor weight_;  // (out, in); undefined where packed_ is not, so that the memory is not there twice
+  at::TensorOptions options_;
 };
 
 // torch.nn.Conv2d with a square kernel: (B, in, H, W) → (B, out, H', W').

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/nn/activation.h"
 #include "model/nn/embedding.h"
+#include "model/nn/modulation.h"
 
 namespace easel {
 namespace {
@@ -12,15 +13,6 @@ namespace {
 constexpr double kNormEps = 1e-6;
 constexpr int64_t kTimeFrequencies = 256;
 constexpr double kTimeScale = 1000;  // t in [0, 1] to the range that the sines' frequencies are made for
-
-at::Tensor Modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
-  return PlainLayerNorm(x, kNormEps) * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1);
-}
-
-// RMS norm of each head's vector; x (B, L, D) → same shape.
-at::Tensor HeadNorm(const at::Tensor& x, const at::Tensor& weight, int64_t heads) {
-  return at::rms_norm(x.reshape({x.size(0), x.size(1), heads, -1}), {weight.size(0)}, weight.to(x.dtype()), kNormEps).flatten(2);
-}
 
 }  // namespace
 
@@ -80,11 +72,12 @@ EaselDiT::Block::Block(const Weights& weights, const EaselDiTParams& p, bool has
 at::Tensor EaselDiT::Block::operator()(at::Tensor x, const at::Tensor& condition, const at::Tensor& text,
                                        const at::Tensor& mask) const {
   std::vector<at::Tensor> m = modulation(condition).chunk(cross_attention ? 9 : 6, 1);  // (B, D) each
-  std::vector<at::Tensor> q_k_v = qkv(Modulate(x, m[0], m[1])).chunk(3, -1);            // (B, N, D) each
-  at::Tensor attended = MultiHeadAttention(HeadNorm(q_k_v[0], q_norm, heads), HeadNorm(q_k_v[1], k_norm, heads), q_k_v[2], heads);
-  x = x + m[2].unsqueeze(1) * out(attended);  // (B, N, D)
-  if (cross_attention) x = x + m[8].unsqueeze(1) * (*cross_attention)(Modulate(x, m[6], m[7]), text, mask);
-  return x + m[5].unsqueeze(1) * fc2(Gelu(fc1(Modulate(x, m[3], m[4])), "tanh"));
+  std::vector<at::Tensor> q_k_v = qkv(ModulatedNorm(x, m[0], m[1], kNormEps)).chunk(3, -1);  // (B, N, D) each
+  at::Tensor attended = MultiHeadAttention(HeadNorm(q_k_v[0], q_norm, heads, kNormEps), HeadNorm(q_k_v[1], k_norm, heads, kNormEps),
+                                           q_k_v[2], heads);
+  x = GatedAdd(x, m[2], out(attended));  // (B, N, D)
+  if (cross_attention) x = GatedAdd(x, m[8], (*cross_attention)(ModulatedNorm(x, m[6], m[7], kNormEps), text, mask));
+  return GatedAdd(x, m[5], fc2(Gelu(fc1(ModulatedNorm(x, m[3], m[4], kNormEps)), "tanh")));
 }
 
 EaselDiT::EaselDiT(const EaselDiTParams& p, const Weights& weights)
@@ -103,7 +96,7 @@ EaselDiT::EaselDiT(const EaselDiTParams& p, const Weights& weights)
     pooled_proj_.emplace(weights / "pooled_proj", p.context_dim, p.embed_dim);
     null_token_ = weights.Take("null_token", {1, 1, p.context_dim}, Init::kNormal02);
   }
-  positions_ = positions_.to(patch_embed_.weight.options());
+  positions_ = positions_.to(patch_embed_.options());
   for (int64_t i = 0; i < p.depth; ++i) {
     blocks_.emplace_back(weights / "blocks" / i, p, /*has_cross_attention=*/p.context_dim > 0 && i % 2 == 0);
   }
@@ -128,7 +121,7 @@ at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, c
   for (const Block& block : blocks_) x = block(x, condition, text, mask);
 
   std::vector<at::Tensor> m = final_modulation_(condition).chunk(2, 1);
-  return Unpatchify(final_proj_(Modulate(x, m[0], m[1])), params_.patch_size, params_.img_size, params_.img_size);
+  return Unpatchify(final_proj_(ModulatedNorm(x, m[0], m[1], kNormEps)), params_.patch_size, params_.img_size, params_.img_size);
 }
 
 }  // namespace easel

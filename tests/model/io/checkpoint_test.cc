@@ -96,22 +96,6 @@ TEST(Checkpoint, FinishNamesMissingMisshapenAndUnexpected) {
                        "\"wide\" is [2, 3], wanted [2, 4]; unexpected (1): \"extra\"");
 }
 
-TEST(StoredDtype, IsThatOfMostNumbersAndNotOfWholeOnes) {
-  Weighted directory;
-  directory.Add("model.safetensors", {{"norm", at::ones({2})},
-                                      {"weight", at::ones({3}, at::kBFloat16)},
-                                      {"ids", at::arange(9)}});
-  EXPECT_EQ(StoredDtype(directory.path()).value(), at::kBFloat16);
-}
-
-TEST(StoredDtype, NamesTheDirectoryWithoutAny) {
-  Weighted directory;
-  EXPECT_THAT(Message(StoredDtype(directory.path()).status()), HasSubstr(directory.path() + ": no weights"));
-  directory.Add("model.safetensors", {{"ids", at::arange(9)}});
-  EXPECT_THAT(Message(StoredDtype(directory.path()).status()),
-              AllOf(HasSubstr(directory.path()), HasSubstr("no floating-point")));
-}
-
 TEST(Checkpoint, FinishNamesTheFirstFewOfMany) {
   Weighted directory;
   directory.Add("model.safetensors", NamedTensors{});

@@ -1,0 +1,41 @@
+// The arithmetic of a forward on the CPU, where LibTorch's is not fast enough or does not keep a row's bits: products with
+// weights packed once, and the row-wise operations between them in one pass each. Plain float32 memory; no LibTorch.
+//
+// Each result element is computed by one fixed sequence of operations, whatever the row count and the place of its row: so a row
+// has the same bits alone and in any batch, at any number of rows. (LibTorch's product packs its weights at every call, a
+// fifth of a small forward, and below 16 rows its low bits depend on the row count.)
+#pragma once
+
+#include <cstdint>
+
+namespace easel {
+
+// Weights of shape (out, in) as the kernels read them: panels of `panel` outputs, the last filled up with zeros,
+//   panel 0: w[0..panel)[0], w[0..panel)[1], … w[0..panel)[in − 1]     panel 1: w[panel..2·panel)[0], …
+// Every pointer is to float32; rows are contiguous unless a stride says otherwise. Thread-safe: pure functions.
+struct CpuKernels {
+  const char* name;
+  int64_t panel;
+
+  // `packed` has room for ceil(out / panel) · panel · in numbers.
+  void (*pack)(const float* weight, int64_t out, int64_t in, float* packed);
+  // y (rows, out) = x (rows, in) · weightᵀ + bias (out; null: 0). The terms are added one after another in the order of `in`.
+  void (*multiply)(const float* x, int64_t rows, int64_t in, const float* packed, const float* bias, int64_t out, float* y);
+  // y = norm(x) · (1 + scale) + shift over the last of (groups, rows, dim); norm: mean 0, variance 1 (biased, plus eps).
+  // shift, scale: (groups, dim), groups apart by the stride.
+  void (*modulated_norm)(const float* x, int64_t groups, int64_t rows, int64_t dim, const float* shift, const float* scale,
+                         int64_t stride, float eps, float* y);
+  // y (rows, heads, dim), contiguous = x / sqrt(mean x² + eps) · weight (dim), for each head; x's rows apart by the stride.
+  void (*head_norm)(const float* x, int64_t stride, int64_t rows, int64_t heads, int64_t dim, const float* weight, float eps,
+                    float* y);
+  // y = x + gate · update for (groups, rows, dim); gate: (groups, dim), groups apart by the stride.
+  void (*gated_add)(const float* x, const float* update, int64_t groups, int64_t rows, int64_t dim, const float* gate,
+                    int64_t stride, float* y);
+};
+
+// Every set that this machine can run, the fastest first; empty where it has neither AVX-512 nor AVX2 with FMA.
+const CpuKernels* const* AllCpuKernels();  // ends with null
+// The fastest; null where there is none.
+inline const CpuKernels* FastestCpuKernels() { return AllCpuKernels()[0]; }
+
+}  // namespace easel
