@@ -174,6 +174,55 @@ std::u32string ToLower(std::u32string_view text) {
   return lower;
 }
 
+namespace {
+
+// Unicode's Case_Ignorable: marks, modifiers, format characters, and what may stand inside a word.
+bool IsCaseIgnorable(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      return std::u32string_view(
+                 U"'.:\u00B7\u0387\u055F\u05F4\u2018\u2019\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A")
+                 .find(c) != std::u32string_view::npos;
+  }
+}
+
+// Unicode's Cased, of what is not IsCaseIgnorable.
+bool IsCased(char32_t c) {
+  constexpr Range kOther[] = {{0xAA, 0xAA},       {0xBA, 0xBA},       {0x2160, 0x217F},  {0x24B6, 0x24E9},
+                              {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+      return true;
+    default:
+      return FindRange(kOther, c) != nullptr;
+  }
+}
+
+}  // namespace
+
+std::u32string ToLowerInContext(std::u32string_view text) {
+  constexpr char32_t kSigma = U'\u03A3', kFinalSigma = U'\u03C2';
+  std::u32string marked(text);
+  // Over what is ignored, to the next sigma at most: so in linear time for any text.
+  auto letter_towards = [&](size_t i, size_t step) {
+    do i += step;
+    while (i < text.size() && IsCaseIgnorable(text[i]));  // below 0 is beyond the end too
+    return i < text.size() && IsCased(text[i]);
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == kSigma && letter_towards(i, -1) && !letter_towards(i, 1)) marked[i] = kFinalSigma;
+  }
+  return ToLower(marked);
+}
+
 bool IsWhiteSpace(char32_t c) {
   return (c >= 0x9 && c <= 0xD) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||

@@ -19,6 +19,9 @@ std::u32string ComposeNfc(std::u32string_view text);
 // Full lower-casing of each code point by itself (so a sigma never becomes a final one).
 std::u32string ToLower(std::u32string_view text);
 
+// Full lower-casing as Python's str.lower, which makes a sigma at a word's end a final one; linear time.
+std::u32string ToLowerInContext(std::u32string_view text);
+
 bool IsWhiteSpace(char32_t c);  // Unicode's White_Space
 bool IsLetter(char32_t c);      // general category L
 bool IsNumber(char32_t c);      // general category N

@@ -6,6 +6,9 @@ data/pipelines/cases.json          cases: what was asked of which model, in the 
                                    where it is off. prompts: what encode_prompt was asked, and how many tokens the tokenizer
                                    cuts, the most of any
 data/pipelines/pictures.safetensors    by the case's name: (H, W, 3) uint8
+data/pipelines/captions.safetensors    what Python's lower and strip make of each code point: starts, kinds: where runs begin of
+                                       those that are cased (0), ignored between letters (1), neither (2), not assigned (3);
+                                       hashes: of every HASHED code points, lower-cased and stripped one by one
 data/pipelines/prompts.safetensors     by the prompt's name: NAME.text, NAME.mask (PixArt), NAME.pooled (SD3, FLUX)
 """
 import io
@@ -14,6 +17,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import unicodedata
 
 os.environ["TQDM_DISABLE"] = "1"
 import torch  # noqa: E402
@@ -23,6 +27,7 @@ import text
 from pipeline import randomise, write_json
 
 CLIP_TOKENS = 24
+HASHED = 4096
 DDPM = dict(beta_schedule="linear", beta_start=0.0001, beta_end=0.02, num_train_timesteps=1000)
 LABELS = {"0": "tench, Tinca tinca", "1": "goldfish, Carassius auratus", "207": "golden retriever", "999": "toilet tissue, bathroom tissue"}
 
@@ -281,6 +286,31 @@ def check_negative(pipe):
     assert all(torch.equal(got[key], value) for key, value in encode(pipe, prompt)[0].items())
 
 
+def hash_of(values):
+    h = 0xCBF29CE484222325
+    for value in values:
+        h = (h ^ value) * 0x100000001B3 & 2**64 - 1
+    return h >> 1
+
+
+def kind_of(c):
+    if unicodedata.category(c) in ("Cn", "Cs"):
+        return 3
+    if (c + "Σ").lower().endswith("ς"):
+        return 0
+    return 1 if ("A" + c + "Σ").lower().endswith("ς") else 2
+
+
+def captions():
+    code_points = [chr(c) for c in range(0x110000)]
+    kinds = [kind_of(c) for c in code_points]
+    starts = [c for c, kind in enumerate(kinds) if c == 0 or kind != kinds[c - 1]]
+    hashes = [hash_of(b"".join(c.lower().strip().encode() for c in code_points[i:i + HASHED] if kinds[ord(c)] != 3))
+              for i in range(0, len(code_points), HASHED)]
+    return {"starts": torch.tensor(starts, dtype=torch.int32), "kinds": torch.tensor([kinds[c] for c in starts], dtype=torch.uint8),
+            "hashes": torch.tensor(hashes)}
+
+
 @torch.no_grad()
 def make(out, options):
     import diffusers
@@ -311,3 +341,4 @@ def make(out, options):
     write_json(out / "cases.json", {"cases": cases, "prompts": prompts})
     save_file(pictures, out / "pictures.safetensors")
     save_file(encoded, out / "prompts.safetensors")
+    save_file(captions(), out / "captions.safetensors")
