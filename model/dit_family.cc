@@ -14,7 +14,7 @@ absl::StatusOr<PipelineParts> LoadDitFamily(Components& components, JsonObject& 
                          ReadClass(index, "transformer", {"DiTTransformer2DModel", "Transformer2DModel"}));
   EASEL_ASSIGN_OR_RETURN(JsonObject config, components.OpenConfig("transformer", info.transformer));
   EASEL_ASSIGN_OR_RETURN(const DiTParams params, DiTParams::FromConfig(config));
-  EASEL_RETURN_IF_ERROR(LoadSchedule(components, index, {}, parts));
+  EASEL_RETURN_IF_ERROR(LoadSchedule(components, index, NoisePath::kBetas, {}, parts));
   EASEL_RETURN_IF_ERROR(components.Build("transformer", [&](const Weights& weights) {
     parts.transformer = std::make_unique<DiT>(params, weights);
   }));
@@ -25,8 +25,7 @@ absl::StatusOr<PipelineParts> LoadDitFamily(Components& components, JsonObject& 
 
   DescribeConditioner(parts);
   EASEL_RETURN_IF_ERROR(ReadClassNames(index, info));
-  DescribeSizes(params.sample_size, params.sample_size, parts);
-  info.fixed_size = true;
+  DescribeFixedSize(params.sample_size, info);
   info.default_steps = 50;
   info.default_guidance_scale = 4;
   info.weight_bytes = components.weight_bytes();

@@ -127,7 +127,7 @@ absl::Status LoadAutoencoder(Components& components, JsonObject& index, const Tr
         components.Build("vae", [&](const Weights& weights) { parts.autoencoder = build(weights); }));
     EASEL_RETURN_IF_ERROR(DescribeAutoencoder(config, plan.in_channels, parts));
   }
-  DescribeSizes(plan.img_size, plan.img_size, parts);
+  DescribeFixedSize(plan.img_size, parts.info);
   return absl::OkStatus();
 }
 
@@ -196,9 +196,7 @@ absl::Status LoadText(Components& components, JsonObject& index, const Transform
   EASEL_RETURN_IF_ERROR(index.status());
   if (encoder.empty()) return absl::OkStatus();
   const auto check = [&plan](const ClipTextParams& params, JsonObject& config) {
-    if (params.hidden_size == plan.context_dim) return;
-    config.Fail("hidden_size", absl::StrCat("is ", params.hidden_size,
-                                            ", but the transformer's context_dim is ", plan.context_dim));
+    CheckWidth(config, "hidden_size", params.hidden_size, "context_dim", plan.context_dim);
   };
   return LoadClip(components, index, /*suffix=*/"", TextProjection::kNo, check, text);
 }

@@ -192,7 +192,7 @@ absl::StatusOr<GuidedConditioning> Pipeline::Encode(const TokenizedPrompts& prom
   auto encode = [&](const std::optional<TokenizedCondition>& condition) -> std::optional<Conditioning> {
     if (!condition) return std::nullopt;
     EncodedCondition row = conditioner().Encode(*condition);
-    with_text += condition->tokens.has_value();
+    with_text += condition->has_text();
     hits += row.cache_hit;
     if (prompts.embedded_guidance) {
       row.row.guidance =

@@ -83,14 +83,21 @@ absl::Status LoadAutoencoderKl(Components& components, JsonObject& index, int64_
   return DescribeAutoencoder(config, latent_channels, parts);
 }
 
-absl::Status LoadSchedule(Components& components, JsonObject& index, const FlowConvention& convention,
-                          PipelineParts& parts) {
+absl::Status LoadSchedule(Components& components, JsonObject& index, NoisePath path,
+                          const FlowConvention& convention, PipelineParts& parts) {
   const std::string class_name = Components::ClassOf(index, "scheduler");
   if (index.status().ok() && class_name.empty()) index.Fail("scheduler", "is missing");
   EASEL_RETURN_IF_ERROR(index.status());
   EASEL_ASSIGN_OR_RETURN(JsonObject config,
                          components.OpenConfig("scheduler", class_name, "scheduler_config.json"));
   EASEL_ASSIGN_OR_RETURN(ScheduleConfig read, ReadScheduleConfig(config, convention));
+  if (read.schedule.path() != path) {
+    const bool flow = path == NoisePath::kFlow;
+    config.Fail("_class_name",
+                absl::StrCat("\"", class_name, "\" describes ", flow ? "no flow" : "a flow",
+                             ", but this pipeline's networks are trained on ", flow ? "flows" : "betas"));
+    return config.status();
+  }
   parts.schedule = std::move(read.schedule);
   parts.prediction = read.prediction;
   ModelInfo& info = parts.info;
@@ -101,6 +108,12 @@ absl::Status LoadSchedule(Components& components, JsonObject& index, const FlowC
   info.default_flow_shift = parts.schedule.shift();
   info.takes_flow_shift = parts.schedule.takes_shift();
   return absl::OkStatus();
+}
+
+void CheckWidth(JsonObject& config, const char* key, int64_t width, const char* transformer_key,
+                int64_t transformer_width) {
+  CheckFits(config, key, width, width == transformer_width,
+            absl::StrCat("the transformer's ", transformer_key, " is ", transformer_width));
 }
 
 absl::Status LoadClip(Components& components, JsonObject& index, const std::string& suffix,
@@ -174,10 +187,17 @@ void DescribeConditioner(PipelineParts& parts) {
   info.num_classes = static_cast<int>(conditioner.num_classes());
 }
 
-void DescribeSizes(int64_t sample_size, int64_t patch_size, PipelineParts& parts) {
-  ModelInfo& info = parts.info;
-  info.default_width = info.default_height = static_cast<int>(sample_size * info.latent_downscale);
-  info.size_multiple = static_cast<int>(patch_size * info.latent_downscale);
+void DescribeFixedSize(int64_t sample_size, ModelInfo& info) {
+  DescribeSizes(sample_size, /*multiple=*/sample_size, /*most=*/sample_size, info);
+  info.fixed_size = true;
+}
+
+void DescribeSizes(int64_t sample_size, int64_t multiple, int64_t most, ModelInfo& info) {
+  const int64_t downscale = info.latent_downscale;
+  info.fixed_size = false;
+  info.default_width = info.default_height = static_cast<int>(sample_size * downscale);
+  info.size_multiple = static_cast<int>(multiple * downscale);
+  info.max_side = static_cast<int>(most * downscale);
 }
 
 }  // namespace easel

@@ -35,10 +35,14 @@ enum class ShiftFactor { kRead, kUnread };
 absl::Status LoadAutoencoderKl(Components& components, JsonObject& index, int64_t latent_channels,
                                ShiftFactor shift_factor, PipelineParts& parts);
 
-// scheduler/, of any class that schedule_config.h knows: schedule, prediction, and what the info says of
-// samplers and shift.
-absl::Status LoadSchedule(Components& components, JsonObject& index, const FlowConvention& convention,
-                          PipelineParts& parts);
+// scheduler/, of a class that schedule_config.h knows for `path`: schedule, prediction, and what the info
+// says of samplers and shift.
+absl::Status LoadSchedule(Components& components, JsonObject& index, NoisePath path,
+                          const FlowConvention& convention, PipelineParts& parts);
+
+// Notes in `config`, an encoder's, where its width at `key` is not what the transformer's key says.
+void CheckWidth(JsonObject& config, const char* key, int64_t width, const char* transformer_key,
+                int64_t transformer_width);
 
 struct TextPart {
   std::unique_ptr<Tokenizer> tokenizer;
@@ -61,8 +65,9 @@ absl::Status ReadClassNames(JsonObject& index, ModelInfo& info);
 // What the info says of the conditioner, once that is set.
 void DescribeConditioner(PipelineParts& parts);
 
-// Sets the sizes that the info says: sample_size latents are the default, and each side is a multiple of
-// patch_size of them. After the autoencoder.
-void DescribeSizes(int64_t sample_size, int64_t patch_size, PipelineParts& parts);
+// The sizes that the info says, given as sides of the latent, once that is described: a network that makes
+// one size, or one that makes sample_size unasked, else multiples of `multiple` up to `most`.
+void DescribeFixedSize(int64_t sample_size, ModelInfo& info);
+void DescribeSizes(int64_t sample_size, int64_t multiple, int64_t most, ModelInfo& info);
 
 }  // namespace easel

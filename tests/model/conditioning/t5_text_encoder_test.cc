@@ -179,9 +179,8 @@ TEST(T5TextEncoder, SendsGradientsToEveryTensor) {
   for (const bool gated : {false, true}) {
     T5TextParams params = SmallParams();
     params.is_gated_act = gated;
-    RandomWeights weights(4);
+    RandomWeights weights(4, RandomWeights::Trained::kYes);
     const T5TextEncoder encoder(params, Weights(&weights));
-    for (const auto& [name, t] : weights.taken()) t.requires_grad_(true);
     encoder.Forward(at::randint(50, {3, 24}, at::kLong), {}).hidden.square().sum().backward();
     for (const auto& [name, t] : weights.taken()) {
       ASSERT_TRUE(t.grad().defined()) << name;
