@@ -69,6 +69,8 @@ CLI::App* AddGenerate(CLI::App& app, GenerateArguments& g) {
   sub->add_option("--guidance-scale", g.guidance_scale,
                   "how strongly the prompt is followed; 1: no guidance");
   sub->add_option("--guidance-rescale", g.guidance_rescale, "takes back guidance's gain in contrast: 0 to 1");
+  sub->add_option("--true-cfg-scale", g.true_cfg_scale,
+                  "how far from the negative prompt, for models that take it so; 1: off");
   sub->add_option("-W,--width", g.width, "pixels");
   sub->add_option("-H,--height", g.height, "pixels");
   sub->add_option("-n,--num-images", g.num_images, "pictures, from seeds that follow one another");

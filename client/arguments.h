@@ -21,6 +21,7 @@ struct GenerateArguments {
   std::optional<uint32_t> num_inference_steps;
   std::optional<double> guidance_scale;
   std::optional<double> guidance_rescale;
+  std::optional<double> true_cfg_scale;
   std::optional<uint32_t> width, height;
   std::optional<uint32_t> num_images;
   std::optional<uint64_t> seed;

@@ -38,6 +38,7 @@ v1::GenerateRequest BuildRequest(const GenerateArguments& arguments, const Image
   if (const auto v = either(arguments.guidance_scale, like.guidance_scale)) request.set_guidance_scale(*v);
   if (const auto v = either(arguments.guidance_rescale, like.guidance_rescale))
     request.set_guidance_rescale(*v);
+  if (const auto v = either(arguments.true_cfg_scale, like.true_cfg_scale)) request.set_true_cfg_scale(*v);
   if (const auto v = either(arguments.width, like.width)) request.set_width(*v);
   if (const auto v = either(arguments.height, like.height)) request.set_height(*v);
   if (const auto v = either(arguments.seed, like.seed)) request.set_seed(*v);

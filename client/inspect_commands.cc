@@ -48,8 +48,9 @@ std::string Sizes(const v1::Model& model) {
   for (const v1::Size& size : model.limits().sizes())
     sizes.push_back(absl::StrCat(size.width(), "x", size.height()));
   if (!sizes.empty()) return absl::StrJoin(sizes, " ");
-  return absl::StrCat(model.defaults().width(), "x", model.defaults().height(), ", multiples of ",
-                      model.limits().size_multiple());
+  const uint32_t multiple = model.limits().size_multiple();
+  return absl::StrCat(model.defaults().width(), "x", model.defaults().height(),
+                      multiple == 1 ? ", any" : absl::StrCat(", multiples of ", multiple));
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 #include "model/families.h"
 
 #include "model/components.h"
+#include "model/dit_family.h"
 #include "model/easel_family.h"
+#include "model/flux_family.h"
 #include "model/io/json.h"
 #include "model/io/status_macros.h"
+#include "model/pixart_family.h"
+#include "model/sd3_family.h"
 
 namespace easel {
 namespace {
@@ -12,7 +16,12 @@ namespace {
 constexpr struct {
   const char* name;
   absl::StatusOr<PipelineParts> (*load)(Components& components, JsonObject& index);
-} kFamilies[] = {{"EaselPipeline", LoadEaselFamily}};
+} kFamilies[] = {{"EaselPipeline", LoadEaselFamily},
+                 {"DiTPipeline", LoadDitFamily},
+                 {"PixArtAlphaPipeline", LoadPixArtAlphaFamily},
+                 {"PixArtSigmaPipeline", LoadPixArtSigmaFamily},
+                 {"StableDiffusion3Pipeline", LoadSd3Family},
+                 {"FluxPipeline", LoadFluxFamily}};
 
 }  // namespace
 

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "model/autoencoder/tiling.h"
 #include "model/nn/layers.h"
 
 namespace easel {
@@ -18,6 +20,7 @@ constexpr int64_t kMaxChannels =
     8192;  // far above any published network: bounds what a config can make us allocate
 constexpr int64_t kMaxLayers = 64;
 constexpr int64_t kMaxLevels = 10;
+constexpr int64_t kMaxSampleSize = 1 << 16;
 
 struct ResnetBlock {
   ResnetBlock(const Weights& weights, int64_t in, int64_t out, int64_t groups)
@@ -203,13 +206,26 @@ AutoencoderKL::~AutoencoderKL() = default;
 
 at::Tensor AutoencoderKL::Moments(const at::Tensor& pixels) const { return (*encoder_)(pixels); }
 
+at::Tensor AutoencoderKL::TiledMoments(const at::Tensor& pixels) const {
+  return InTiles(pixels, params_.sample_size, params_.sample_size / downscale(), std::cref(*encoder_));
+}
+
 at::Tensor AutoencoderKL::Encode(const at::Tensor& pixels) const {
-  const at::Tensor mean = Moments(pixels).narrow(1, 0, params_.latent_channels);
+  const bool whole = pixels.size(2) * pixels.size(3) <= params_.max_whole_pixels || !tiles_possible();
+  const at::Tensor moments = whole ? Moments(pixels) : TiledMoments(pixels);
+  const at::Tensor mean = moments.narrow(1, 0, params_.latent_channels);
   return (mean - params_.shift_factor) * params_.scaling_factor;
 }
 
 at::Tensor AutoencoderKL::Decode(const at::Tensor& latent) const {
+  const int64_t pixels = latent.size(2) * latent.size(3) * downscale() * downscale();
+  if (pixels > params_.max_whole_pixels && tiles_possible()) return TiledDecode(latent);
   return (*decoder_)(latent / params_.scaling_factor + params_.shift_factor);
+}
+
+at::Tensor AutoencoderKL::TiledDecode(const at::Tensor& latent) const {
+  return InTiles(latent / params_.scaling_factor + params_.shift_factor, params_.sample_size / downscale(),
+                 params_.sample_size, std::cref(*decoder_));
 }
 
 absl::StatusOr<AutoencoderKLParams> AutoencoderKLParams::FromConfig(JsonObject& config) {
@@ -225,6 +241,7 @@ absl::StatusOr<AutoencoderKLParams> AutoencoderKLParams::FromConfig(JsonObject& 
   read("layers_per_block", params.layers_per_block, kMaxLayers);
   read("latent_channels", params.latent_channels, kMaxChannels);
   read("norm_num_groups", params.norm_num_groups, kMaxChannels);
+  read("sample_size", params.sample_size, kMaxSampleSize);
   if (params.in_channels != 3) config.Fail("in_channels", "must be 3: pictures are RGB");
   if (params.out_channels != 3) config.Fail("out_channels", "must be 3: pictures are RGB");
 

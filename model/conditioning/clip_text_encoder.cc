@@ -4,6 +4,9 @@
 
 #include <utility>
 
+#include "model/nn/activation.h"
+#include "model/nn/quick_gelu.h"
+
 namespace easel {
 namespace {
 
@@ -29,7 +32,8 @@ absl::StatusOr<ClipTextParams> ClipTextParams::FromConfig(JsonObject& config) {
                                                     {"intermediate_size", &p.intermediate_size},
                                                     {"num_hidden_layers", &p.num_hidden_layers},
                                                     {"num_attention_heads", &p.num_attention_heads},
-                                                    {"max_position_embeddings", &p.max_position_embeddings}};
+                                                    {"max_position_embeddings", &p.max_position_embeddings},
+                                                    {"projection_dim", &p.projection_dim}};
   constexpr int64_t kMaxSize = 1 << 24;  // so that no product of two overflows
   for (const auto& [key, value] : sizes) {
     *value = config.Int(key, *value);
@@ -44,6 +48,7 @@ absl::StatusOr<ClipTextParams> ClipTextParams::FromConfig(JsonObject& config) {
   }
   p.layer_norm_eps = config.Number("layer_norm_eps", p.layer_norm_eps);
   p.eos_token_id = config.Int("eos_token_id", p.eos_token_id);
+  if (config.Has("text_config")) config.Fail("text_config", "is not supported; its keys must be the file's own");
   if (!config.status().ok()) return config.status();
   return p;
 }
@@ -66,11 +71,11 @@ at::Tensor ClipTextEncoder::Layer::operator()(const at::Tensor& x, const at::Ten
       MultiHeadAttention(q_proj(h), k_proj(h), v_proj(h), heads, mask, /*causal=*/!mask.defined());
   at::Tensor y = x + out_proj(attended);
   h = fc1(layer_norm2(y));  // (B, L, intermediate_size)
-  h = quick_gelu ? h * at::sigmoid(1.702 * h) : at::gelu(h);
+  h = quick_gelu ? QuickGelu(h) : Gelu(h, "none");
   return y + fc2(h);
 }
 
-ClipTextEncoder::ClipTextEncoder(const ClipTextParams& params, const Weights& weights)
+ClipTextEncoder::ClipTextEncoder(const ClipTextParams& params, const Weights& weights, TextProjection projection)
     : params_(params),
       token_embedding_(Root(weights).Take("embeddings.token_embedding.weight",
                                           {params.vocab_size, params.hidden_size}, Init::kNormal02)),
@@ -81,6 +86,9 @@ ClipTextEncoder::ClipTextEncoder(const ClipTextParams& params, const Weights& we
   for (int64_t i = 0; i < params.num_hidden_layers; ++i) {
     layers_.emplace_back(params, Root(weights) / "encoder" / "layers" / i);
   }
+  if (projection == TextProjection::kYes) {
+    text_projection_.emplace(weights / "text_projection", params.hidden_size, params.projection_dim, Bias::kNo);
+  }
 }
 
 TextFeatures ClipTextEncoder::Forward(const at::Tensor& ids, const at::Tensor& mask) const {
@@ -89,15 +97,19 @@ TextFeatures ClipTextEncoder::Forward(const at::Tensor& ids, const at::Tensor& m
   at::Tensor x =
       at::embedding(token_embedding_, ids) + position_embedding_.narrow(0, 0, ids.size(1));  // (B, L, C)
   const at::Tensor attend = mask.defined() ? CausalMask(mask) : at::Tensor();
-  for (const Layer& layer : layers_) x = layer(x, attend);
   TextFeatures features;
+  for (const Layer& layer : layers_) {
+    features.penultimate = x;
+    x = layer(x, attend);
+  }
   features.hidden = final_layer_norm_(x);
   // argmax gives the first of equals.
   at::Tensor place = params_.eos_token_id == kOldEosTokenId
                          ? ids.argmax(1)
                          : ids.eq(params_.eos_token_id).to(at::kInt).argmax(1);  // (B)
   at::Tensor index = place.reshape({-1, 1, 1}).expand({-1, 1, params_.hidden_size});
-  features.pooled = features.hidden.gather(1, index).squeeze(1);
+  features.pooled = features.hidden.gather(1, index).squeeze(1);  // (B, C)
+  if (text_projection_) features.pooled = (*text_projection_)(features.pooled);
   return features;
 }
 

@@ -1,10 +1,11 @@
-// transformers' CLIPTextModel of any size: token and position embeddings, pre-norm blocks of causal
-// self-attention and MLP, a final norm.
+// transformers' CLIPTextModel and CLIPTextModelWithProjection of any size: token and position embeddings,
+// pre-norm blocks of causal self-attention and MLP, a final norm; the second projects the pooled vector.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +27,10 @@ struct ClipTextParams {
   std::string hidden_act = "quick_gelu";  // or gelu
   double layer_norm_eps = 1e-5;
   int64_t eos_token_id = 49407;  // pooled: its first place; 2 (in older files): the place of the largest id
+  int64_t projection_dim = 512;  // P, with a projection
 
-  // config.json's keys are these fields' names, its defaults these. An error names file and key.
+  // config.json's keys are these fields' names, its defaults these. An error names file and key; refused is the
+  // config of a whole CLIP, whose text model is an object inside.
   static absl::StatusOr<ClipTextParams> FromConfig(JsonObject& config);
 };
 
@@ -35,11 +38,16 @@ struct ClipTextParams {
 inline constexpr std::array<std::string_view, 2> kClipTextIgnoredTensors = {
     "text_model.embeddings.position_ids", "embeddings.position_ids"};
 
+enum class TextProjection { kNo, kYes };
+
 class ClipTextEncoder : public TextEncoder {
  public:
-  // Takes names with the prefix `text_model.` where the source has them so, else without.
-  ClipTextEncoder(const ClipTextParams& params, const Weights& weights);
+  // Takes names with the prefix `text_model.` where the source has them so, else without; text_projection.weight
+  // never has it. kYes: CLIPTextModelWithProjection.
+  ClipTextEncoder(const ClipTextParams& params, const Weights& weights,
+                  TextProjection projection = TextProjection::kNo);
 
+  // All three features. `pooled` is what transformers calls pooler_output or, with a projection, text_embeds.
   TextFeatures Forward(const at::Tensor& ids, const at::Tensor& mask) const override;
   int64_t vocab_size() const override { return params_.vocab_size; }
   int64_t max_length() const override { return params_.max_position_embeddings; }
@@ -63,6 +71,7 @@ class ClipTextEncoder : public TextEncoder {
   at::Tensor position_embedding_;  // (max_position_embeddings, C)
   std::vector<Layer> layers_;
   LayerNorm final_layer_norm_;
+  std::optional<Linear> text_projection_;
 };
 
 }  // namespace easel

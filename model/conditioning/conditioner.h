@@ -9,9 +9,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "model/conditioning/conditioning.h"
+#include "model/conditioning/prompt_encoder.h"
 #include "model/conditioning/text_encoder.h"
 #include "model/conditioning/tokenizer.h"
 
@@ -25,10 +27,11 @@ struct ConditionRequest {
 
 // The same with the prompt as token ids. A plain value.
 struct TokenizedCondition {
-  std::optional<Tokens> tokens;  // absent: no text
+  std::vector<Tokens> tokens;    // the prompt as each of the family's tokenizers reads it; none: no text
   std::optional<int64_t> label;  // absent: the null class, where the family has classes
 
-  int tokens_cut() const { return tokens ? tokens->cut : 0; }
+  bool has_text() const { return !tokens.empty(); }
+  int tokens_cut() const;  // the most that any tokenizer cut
 };
 
 struct EncodedCondition {
@@ -44,7 +47,8 @@ class Conditioner {
   virtual bool takes_class() const { return num_classes() > 0; }
   virtual bool can_be_unconditional() const { return true; }
   virtual int64_t num_classes() const { return 0; }
-  virtual int64_t max_prompt_tokens() const { return 0; }  // with start and end token; 0: takes no prompt
+  // With start and end token; of several tokenizers the one that takes the most. 0: takes no prompt.
+  virtual int64_t max_prompt_tokens() const { return 0; }
 
   // Cheap, on the CPU. InvalidArgument, beginning with the field's name in GenerationSpec (`prompt`,
   // `class_label`), for what this family does not take or a class out of range.
@@ -60,8 +64,6 @@ std::unique_ptr<Conditioner> MakeUnconditional();
 // A class of num_classes or, without one, the null class, which is num_classes itself: the book's
 // ConditionalDiT.
 std::unique_ptr<Conditioner> MakeClassConditioner(int64_t num_classes, c10::Device device);
-
-enum class MaskToEncoder { kYes, kNo };
 
 // A prompt: `text` is the encoder's hidden states, `text_mask` the tokenizer's mask. Without a prompt: the
 // prompt "". The book's TextConditionalDiT. InvalidArgument where the tokenizer gives more ids, or longer

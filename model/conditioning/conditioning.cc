@@ -18,6 +18,7 @@ Conditioning Concatenate(const std::vector<Conditioning>& rows) {
   result.text_mask = stack(&Conditioning::text_mask);
   result.pooled = stack(&Conditioning::pooled);
   result.label = stack(&Conditioning::label);
+  result.guidance = stack(&Conditioning::guidance);
   return result;
 }
 

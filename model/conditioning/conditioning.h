@@ -13,6 +13,7 @@ struct Conditioning {
   at::Tensor text_mask;  // (B, L) bool, true: a real token; false: padding
   at::Tensor pooled;     // (B, C) the prompt as one vector
   at::Tensor label;      // (B) int64 class; the class count itself is the null class
+  at::Tensor guidance = {};  // (B) float32 guidance scale, for networks that embed it
 };
 
 // Stacks rows along B. REQUIRES: all rows have the same tensors defined, with the same L and C.

@@ -5,11 +5,15 @@
 namespace easel {
 namespace {
 
-// The mask too: a prompt that spells the end token out has the ids of its own padding.
-std::string KeyOf(const Tokens& tokens) {
-  std::string key(reinterpret_cast<const char*>(tokens.ids.data()),
-                  tokens.ids.size() * sizeof(tokens.ids[0]));
-  return key.append(tokens.mask.begin(), tokens.mask.end());
+// The masks too: a prompt that spells the end token out has the ids of its own padding. All prompts of a
+// cache are of the same tokenizers, so each part is as long in every key.
+std::string KeyOf(const std::vector<Tokens>& prompt) {
+  std::string key;
+  for (const Tokens& tokens : prompt) {
+    key.append(reinterpret_cast<const char*>(tokens.ids.data()), tokens.ids.size() * sizeof(tokens.ids[0]));
+    key.append(tokens.mask.begin(), tokens.mask.end());
+  }
+  return key;
 }
 
 size_t BytesOf(const Conditioning& row) {
@@ -21,8 +25,8 @@ size_t BytesOf(const Conditioning& row) {
 
 }  // namespace
 
-std::optional<Conditioning> PromptCache::Find(const Tokens& tokens) {
-  const std::string key = KeyOf(tokens);
+std::optional<Conditioning> PromptCache::Find(const std::vector<Tokens>& prompt) {
+  const std::string key = KeyOf(prompt);
   std::lock_guard lock(mutex_);
   auto found = by_key_.find(key);
   if (found == by_key_.end()) return std::nullopt;
@@ -30,8 +34,8 @@ std::optional<Conditioning> PromptCache::Find(const Tokens& tokens) {
   return found->second->row;
 }
 
-void PromptCache::Insert(const Tokens& tokens, const Conditioning& row) {
-  Entry entry{KeyOf(tokens), row, 0};
+void PromptCache::Insert(const std::vector<Tokens>& prompt, const Conditioning& row) {
+  Entry entry{KeyOf(prompt), row, 0};
   entry.bytes = BytesOf(row) + 2 * entry.key.size();
   if (entry.bytes > capacity_) return;
   std::lock_guard lock(mutex_);

@@ -8,21 +8,26 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "model/conditioning/conditioning.h"
 #include "model/conditioning/tokenizer.h"
 
 namespace easel {
 
-// Least recently used first out, within a number of bytes. Usable from any thread.
+// A dozen prompts of the largest encoders, thousands of a small one.
+inline constexpr size_t kPromptCacheBytes = 64 << 20;
+
+// Least recently used first out, within a number of bytes. A prompt is its tokens, one `Tokens` a tokenizer.
+// Usable from any thread.
 class PromptCache {
  public:
   explicit PromptCache(size_t capacity_bytes) : capacity_(capacity_bytes) {}
 
-  std::optional<Conditioning> Find(const Tokens& tokens);
+  std::optional<Conditioning> Find(const std::vector<Tokens>& prompt);
   // Keeps `row` unless it alone is over the capacity. Two threads may insert the same prompt; the first
   // stays.
-  void Insert(const Tokens& tokens, const Conditioning& row);
+  void Insert(const std::vector<Tokens>& prompt, const Conditioning& row);
 
  private:
   struct Entry {

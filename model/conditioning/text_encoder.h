@@ -5,9 +5,11 @@
 
 namespace easel {
 
+// An encoder says which of these it has; the others are undefined.
 struct TextFeatures {
-  at::Tensor hidden;  // (B, L, C) every token, after the final norm
-  at::Tensor pooled;  // (B, C) the prompt as one vector
+  at::Tensor hidden;       // (B, L, C) every token, after the final norm
+  at::Tensor pooled;       // (B, P) the prompt as one vector; P is C, or the width that it is projected to
+  at::Tensor penultimate;  // (B, L, C) every token before the last layer, not normed: transformers' hidden_states[-2]
 };
 
 // Immutable once built; Forward may be called from several threads at once.

@@ -2,45 +2,46 @@
 
 #include <ATen/ATen.h>
 
+#include "model/sampling/ode.h"
+
 namespace easel {
 namespace {
 
 class EulerSampler : public Sampler {
  public:
-  EulerSampler(const SamplerOptions& options, at::Tensor noise)
-      : options_(options),
-        times_(options.schedule.Times(options.steps, options.shift)),
-        x_(std::move(noise)),
-        denoised_(x_) {}
+  EulerSampler(const SamplerOptions& options, TimeGrid grid, const at::Tensor& noise)
+      : ode_("euler", options, std::move(grid)),
+        x_(ode_.Start(noise)),
+        next_(ode_.InputAt(0, x_)),
+        denoised_(noise) {}
 
-  bool done() const override { return step_ == options_.steps; }
+  bool done() const override { return step_ == total_steps(); }
   int step() const override { return step_; }
-  int total_steps() const override { return options_.steps; }
-  int total_evaluations() const override { return options_.steps; }
-  ModelInput Next() const override { return {x_, times_[step_]}; }
+  int total_steps() const override { return ode_.steps(); }
+  int total_evaluations() const override { return ode_.steps(); }
+  ModelInput Next() const override { return next_; }
   at::Tensor Denoised() const override { return denoised_; }
 
   void Advance(const at::Tensor& prediction) override {
-    const float t = times_[step_];
-    const float dt = t - times_[step_ + 1];
-    at::Tensor v = ToVelocity(options_.prediction, prediction.to(at::kFloat), x_, t, options_.schedule);
-    denoised_ = ToDenoised(PredictionKind::kVelocity, v, x_, t, options_.schedule);
-    x_ = x_ - dt * v;
+    const Ode::Evaluation here = ode_.Evaluate(step_, x_, prediction.to(at::kFloat));
     ++step_;
-    if (done()) denoised_ = x_;
+    x_ = x_ + here.derivative * ode_.StepTo(step_);
+    denoised_ = done() ? x_ : here.denoised;
+    if (!done()) next_ = ode_.InputAt(step_, x_);
   }
 
  private:
-  const SamplerOptions options_;
-  const std::vector<float> times_;
+  const Ode ode_;
   int step_ = 0;
-  at::Tensor x_, denoised_;
+  at::Tensor x_;
+  ModelInput next_;
+  at::Tensor denoised_;
 };
 
 }  // namespace
 
-std::unique_ptr<Sampler> MakeEulerSampler(const SamplerOptions& options, at::Tensor noise) {
-  return std::make_unique<EulerSampler>(options, std::move(noise));
+std::unique_ptr<Sampler> MakeEulerSampler(const SamplerOptions& options, TimeGrid grid, at::Tensor noise) {
+  return std::make_unique<EulerSampler>(options, std::move(grid), noise);
 }
 
 }  // namespace easel

@@ -1,4 +1,5 @@
-// Euler's method on dx/dt = v(x, t): x ← x − (t − t')·v. One evaluation a step.
+// Euler's method on dx/dσ (ode.h): x ← x + (σ' − σ)·dx/dσ. One evaluation a step. Of diffusers:
+// FlowMatchEulerDiscreteScheduler, EulerDiscreteScheduler.
 #pragma once
 
 #include <memory>
@@ -7,6 +8,6 @@
 
 namespace easel {
 
-std::unique_ptr<Sampler> MakeEulerSampler(const SamplerOptions& options, at::Tensor noise);
+std::unique_ptr<Sampler> MakeEulerSampler(const SamplerOptions& options, TimeGrid grid, at::Tensor noise);
 
 }  // namespace easel

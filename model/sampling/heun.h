@@ -1,5 +1,6 @@
-// Heun's method on dx/dt = v(x, t): Euler's step, then the mean of the velocities at its two ends. Two
-// evaluations a step; the last step is Euler's, for a network need not know t = 0.
+// Heun's method on dx/dσ (ode.h): Euler's step, then the mean of the derivatives at its two ends. Two
+// evaluations a step; the last step is Euler's, for a network need not know σ = 0. Of diffusers:
+// FlowMatchHeunDiscreteScheduler, HeunDiscreteScheduler.
 #pragma once
 
 #include <memory>
@@ -8,6 +9,6 @@
 
 namespace easel {
 
-std::unique_ptr<Sampler> MakeHeunSampler(const SamplerOptions& options, at::Tensor noise);
+std::unique_ptr<Sampler> MakeHeunSampler(const SamplerOptions& options, TimeGrid grid, at::Tensor noise);
 
 }  // namespace easel

@@ -4,6 +4,19 @@
 
 namespace easel {
 
+at::Tensor ToDenoised(PredictionKind kind, const at::Tensor& prediction, const at::Tensor& x, double alpha,
+                      double sigma) {
+  switch (kind) {
+    case PredictionKind::kVelocity:
+      return x - sigma * prediction;
+    case PredictionKind::kEpsilon:
+      return (x - sigma * prediction) / alpha;
+    case PredictionKind::kV:
+      break;
+  }
+  return alpha * x - sigma * prediction;
+}
+
 at::Tensor ToDenoised(PredictionKind kind, const at::Tensor& prediction, const at::Tensor& x, double t,
                       const NoiseSchedule& schedule) {
   // From velocity = noise − data and x = (1 − t)·data + t·noise.

@@ -2,6 +2,7 @@
 // share a forward.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <memory>
@@ -17,7 +18,7 @@ namespace easel {
 
 // Where to evaluate the network next.
 struct ModelInput {
-  at::Tensor latent;  // (C, H, W) float32
+  at::Tensor latent;  // (C, H, W) float32, as the network takes it: scaled, where the schedule asks for it
   float time = 0;     // the network's t
 };
 
@@ -41,12 +42,18 @@ struct SamplerOptions {
   PredictionKind prediction = PredictionKind::kVelocity;
   NoiseSchedule schedule = {};
   int steps = 1;     // ≥ 1
-  double shift = 1;  // > 0; of the times, in place of the schedule's own
+  double shift = 1;  // > 0; of the times, in place of the schedule's own where it takes one
+  double eta = 0;    // 0 … 1; ddim alone: how much noise each step adds, 1 as much as DDPM
+  // On the CPU, in the state after `noise` was drawn from it; needed where eta > 0. diffusers goes on with
+  // one generator too.
+  at::Generator generator = {};
 };
 
-// `noise`: (C, H, W) float32. InvalidArgument naming the samplers there are, for an unknown name.
+// `noise`: (C, H, W) float32, of unit variance. InvalidArgument naming the samplers that options.schedule
+// has, for another name, or the field (num_inference_steps, eta) that cannot be.
 absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(std::string_view name, const SamplerOptions& options,
                                                      at::Tensor noise);
-const std::vector<std::string>& SamplerNames();  // the first is the default
+// Those that the schedule has; the first is the default.
+std::vector<std::string> SamplerNames(const NoiseSchedule& schedule = {});
 
 }  // namespace easel

@@ -137,6 +137,7 @@ absl::Status Set(const std::string& key, std::string value, ImageParameters& par
   if (key == "Steps") return FromText(key, value, parameters.num_inference_steps);
   if (key == "CFG scale") return FromText(key, value, parameters.guidance_scale);
   if (key == "CFG rescale") return FromText(key, value, parameters.guidance_rescale);
+  if (key == "True CFG scale") return FromText(key, value, parameters.true_cfg_scale);
   if (key == "Shift") return FromText(key, value, parameters.flow_shift);
   if (key == "Seed") return FromText(key, value, parameters.seed);
   if (key == "Size") return SetSize(value, parameters);
@@ -187,6 +188,7 @@ std::string FormatParameters(const ImageParameters& parameters) {
   text("Sampler", parameters.sampler);
   number("CFG scale", parameters.guidance_scale);
   number("CFG rescale", parameters.guidance_rescale);
+  number("True CFG scale", parameters.true_cfg_scale);
   number("Seed", parameters.seed);
   if (parameters.width.has_value() && parameters.height.has_value()) {
     settings.push_back(absl::StrCat("Size: ", *parameters.width, "x", *parameters.height));

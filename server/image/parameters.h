@@ -27,6 +27,7 @@ struct ImageParameters {
   std::string sampler;                          // Sampler
   std::optional<double> guidance_scale;         // CFG scale
   std::optional<double> guidance_rescale;       // CFG rescale
+  std::optional<double> true_cfg_scale;         // True CFG scale
   std::optional<double> flow_shift;             // Shift
   std::optional<uint64_t> seed;                 // Seed
   std::optional<uint32_t> width, height;        // Size; both or none

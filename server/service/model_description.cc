@@ -53,6 +53,7 @@ void WriteSpec(const GenerationSpec& spec, const std::string& model, int num_ima
   resolved->set_num_inference_steps(static_cast<uint32_t>(spec.num_inference_steps));
   resolved->set_guidance_scale(spec.guidance_scale);
   resolved->set_guidance_rescale(spec.guidance_rescale);
+  resolved->set_true_cfg_scale(spec.true_cfg_scale);
   resolved->set_width(static_cast<uint32_t>(spec.width));
   resolved->set_height(static_cast<uint32_t>(spec.height));
   resolved->set_num_images(static_cast<uint32_t>(num_images));
@@ -84,6 +85,7 @@ v1::Model ToProto(const ServedModel& model, const RequestLimits& limits) {
     size->set_height(static_cast<uint32_t>(info.default_height));
   }
   bounds->set_size_multiple(static_cast<uint32_t>(info.size_multiple));
+  bounds->set_max_side(static_cast<uint32_t>(info.max_side));
   bounds->set_max_steps(static_cast<uint32_t>(limits.max_steps));
   bounds->set_max_images(static_cast<uint32_t>(limits.max_images));
   bounds->set_max_prompt_tokens(static_cast<uint32_t>(info.max_prompt_tokens));
@@ -101,6 +103,8 @@ v1::Model ToProto(const ServedModel& model, const RequestLimits& limits) {
   proto.set_takes_class(info.takes_class);
   proto.set_takes_unconditional(info.takes_unconditional);
   proto.set_takes_guidance(info.takes_guidance);
+  proto.set_takes_true_cfg_scale(info.takes_true_cfg);
+  proto.set_takes_flow_shift(info.takes_flow_shift);
   proto.set_class_count(info.takes_class ? static_cast<uint32_t>(info.num_classes) : 0);
   for (size_t label = 0; label < info.class_names.size(); ++label) {
     if (info.class_names[label].empty()) continue;

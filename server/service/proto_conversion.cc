@@ -134,16 +134,21 @@ void ConvertGuidance(const v1::GenerateRequest& request, const ModelInfo& info, 
   spec->guidance_scale =
       request.has_guidance_scale() ? request.guidance_scale() : info.default_guidance_scale;
   spec->guidance_rescale = request.guidance_rescale();
+  spec->true_cfg_scale = request.has_true_cfg_scale() ? request.true_cfg_scale() : 1;
   if (info.takes_guidance) {
     ConvertReal("guidance_scale", spec->guidance_scale, 0, kMaxGuidanceScale, violations);
+  } else if (spec->guidance_scale != 1) {
+    violations->Add("guidance_scale", spec->guidance_scale, "1, this model takes no guidance");
+  }
+  if (info.takes_true_cfg) {
+    ConvertReal("true_cfg_scale", spec->true_cfg_scale, 1, kMaxGuidanceScale, violations);
+  } else if (spec->true_cfg_scale != 1) {
+    violations->Add("true_cfg_scale", spec->true_cfg_scale, "1, this model takes none");
+  }
+  if (info.takes_guidance || info.takes_true_cfg) {
     ConvertReal("guidance_rescale", spec->guidance_rescale, 0, 1, violations);
-  } else {
-    if (spec->guidance_scale != 1) {
-      violations->Add("guidance_scale", spec->guidance_scale, "1, this model takes no guidance");
-    }
-    if (spec->guidance_rescale != 0) {
-      violations->Add("guidance_rescale", spec->guidance_rescale, "0, this model takes no guidance");
-    }
+  } else if (spec->guidance_rescale != 0) {
+    violations->Add("guidance_rescale", spec->guidance_rescale, "0, this model takes no guidance");
   }
 }
 
@@ -154,10 +159,11 @@ void ConvertSize(const v1::GenerateRequest& request, const ModelInfo& info, int6
   const auto check_side = [&](const char* field, int64_t given, int fixed) {
     if (info.fixed_size) {
       if (given != fixed) violations->Add(field, given, absl::StrCat(fixed));
-    } else if (given < info.size_multiple || given % info.size_multiple != 0 || given > max_pixels) {
-      violations->Add(
-          field, given,
-          absl::StrCat("multiples of ", info.size_multiple, ", width × height up to ", max_pixels));
+    } else if (given < info.size_multiple || given % info.size_multiple != 0 || given > info.max_side ||
+               given > max_pixels) {
+      violations->Add(field, given,
+                      absl::StrCat("multiples of ", info.size_multiple, " up to ", info.max_side,
+                                   ", width × height up to ", max_pixels));
     } else {
       return true;
     }
@@ -285,6 +291,10 @@ absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const 
   if (request.has_flow_shift()) {
     spec.flow_shift =
         ConvertReal("flow_shift", request.flow_shift(), kMinFlowShift, kMaxFlowShift, &violations);
+    if (!info.takes_flow_shift && spec.flow_shift != info.default_flow_shift) {
+      violations.Add("flow_shift", spec.flow_shift,
+                     absl::StrCat(info.default_flow_shift, ", this model takes none"));
+    }
   }
   ConvertOutput(request.output(), spec, &plan, &violations);
   ConvertPreview(request.preview(), info, answer, &plan, &violations);
@@ -309,6 +319,7 @@ std::string ParametersText(const GenerationPlan& plan, int index) {
   parameters.sampler = request.sampler();
   parameters.guidance_scale = request.guidance_scale();
   if (request.guidance_rescale() != 0) parameters.guidance_rescale = request.guidance_rescale();
+  if (request.true_cfg_scale() != 1) parameters.true_cfg_scale = request.true_cfg_scale();
   parameters.flow_shift = request.flow_shift();
   parameters.seed = request.seed() + static_cast<uint64_t>(index);
   parameters.width = request.width();

@@ -53,6 +53,8 @@ TEST(Arguments, GenerateTakesEverything) {
                               "0.5",
                               "--flow-shift",
                               "3",
+                              "--true-cfg-scale",
+                              "2.5",
                               "--model",
                               "emoji",
                               "-o",
@@ -90,6 +92,7 @@ TEST(Arguments, GenerateTakesEverything) {
   EXPECT_EQ(g.sampler, "heun");
   EXPECT_EQ(g.guidance_scale, 0.0);
   EXPECT_EQ(g.guidance_rescale, 0.5);
+  EXPECT_EQ(g.true_cfg_scale, 2.5);
   EXPECT_EQ(g.flow_shift, 3.0);
   EXPECT_EQ(g.model, "emoji");
   EXPECT_EQ(g.output, "a.png");

@@ -43,6 +43,7 @@ ImageParameters Like() {
   like.sampler = "heun";
   like.guidance_scale = 5;
   like.guidance_rescale = 0.25;
+  like.true_cfg_scale = 3;
   like.flow_shift = 2;
   like.seed = 9;
   like.width = 64;
@@ -59,6 +60,7 @@ TEST(BuildRequest, LikeAsksForTheSameAgain) {
   EXPECT_EQ(request.sampler(), "heun");
   EXPECT_EQ(request.guidance_scale(), 5);
   EXPECT_EQ(request.guidance_rescale(), 0.25);
+  EXPECT_EQ(request.true_cfg_scale(), 3);
   EXPECT_EQ(request.flow_shift(), 2);
   EXPECT_EQ(request.seed(), 9u);
   EXPECT_EQ(request.width(), 64u);

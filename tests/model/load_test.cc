@@ -5,14 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <sstream>
 #include <string>
 
-#include "absl/strings/str_replace.h"
 #include "model/io/safetensors.h"
 #include "model/pipeline.h"
+#include "tests/testing/edited_files.h"
 #include "tests/testing/tiny_pipeline.h"
 
 namespace easel {
@@ -23,31 +21,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::string ReadText(const fs::path& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-void WriteText(const fs::path& path, const std::string& text) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path) << text;
-}
-
-void Replace(const fs::path& path, const std::string& from, const std::string& to) {
-  const std::string text = ReadText(path);
-  ASSERT_THAT(text, HasSubstr(from)) << path;
-  WriteText(path, absl::StrReplaceAll(text, {{from, to}}));
-}
-
-// Adds a key to a JSON object's file.
-void AddKey(const fs::path& path, const std::string& entry) {
-  std::string text = ReadText(path);
-  text.insert(text.find('{') + 1, "\n  " + entry + ",");
-  WriteText(path, text);
-}
 
 class LoadTest : public ::testing::Test {
  protected:
@@ -164,8 +137,9 @@ TEST_F(LoadTest, PreviewsAreLatentPixelsOrDecodedOnes) {
   auto pipeline = Load();
   ASSERT_TRUE(pipeline.ok()) << pipeline.status();
   at::Tensor latent = at::randn({4, 8, 8}, at::detail::createCPUGenerator(1));
-  EXPECT_EQ((*pipeline)->Preview(latent, "linear")->width, 8);
-  EXPECT_EQ((*pipeline)->Preview(latent, "decoder")->rgb, (*pipeline)->Decode(latent)->rgb);
+  const GenerationSpec spec = DefaultSpec((*pipeline)->info());
+  EXPECT_EQ((*pipeline)->Preview(latent, spec, "linear")->width, 8);
+  EXPECT_EQ((*pipeline)->Preview(latent, spec, "decoder")->rgb, (*pipeline)->Decode(latent, spec)->rgb);
 }
 
 TEST_F(LoadTest, WeightBytesAreThoseServed) {
@@ -244,8 +218,8 @@ TEST_F(LoadTest, FaultsNameFileAndKey) {
       {"no directory", M::kPixels, [](auto& dir) { fs::remove_all(dir); }, kIndex, ""},
       {"index is no JSON", M::kPixels, [](auto& dir) { WriteText(dir / "model_index.json", "{"); }, kIndex,
        ""},
-      {"unknown pipeline", M::kPixels, replace(kIndex, "EaselPipeline", "FluxPipeline"), kIndex,
-       "\"FluxPipeline\" is not served; known: EaselPipeline"},
+      {"unknown pipeline", M::kPixels, replace(kIndex, "EaselPipeline", "SanaPipeline"), kIndex,
+       "\"SanaPipeline\" is not served; known: EaselPipeline, DiTPipeline"},
       {"no class", M::kPixels, replace(kIndex, "\"_class_name\"", "\"_class\""), kIndex, "_class_name"},
       {"unknown transformer", M::kPixels, replace(kIndex, "\"DiT\"", "\"UNet2DModel\""), kIndex,
        "\"UNet2DModel\" is not served; known: DiT, ConditionalDiT, TextConditionalDiT, EaselDiT"},

@@ -46,14 +46,14 @@ class ColourConditioner : public Conditioner {
     tokens.mask.assign(std::min<size_t>(tokens.ids.size(), kMaxWords), 1);
     tokens.ids.resize(kMaxWords, kNoColour);
     tokens.mask.resize(kMaxWords, 0);
-    condition.tokens = std::move(tokens);
+    condition.tokens.push_back(std::move(tokens));
     return condition;
   }
 
   EncodedCondition Encode(const TokenizedCondition& condition) const override {
     int64_t colour = condition.label.value_or(kNoColour);
-    if (condition.tokens) {
-      for (int64_t id : condition.tokens->ids) {
+    for (const Tokens& tokens : condition.tokens) {
+      for (int64_t id : tokens.ids) {
         if (colour == kNoColour) colour = id;
       }
     }

@@ -6,7 +6,8 @@
 
 namespace easel {
 
-RandomWeights::RandomWeights(uint64_t seed) : generator_(at::detail::createCPUGenerator(seed)) {}
+RandomWeights::RandomWeights(uint64_t seed, Trained trained)
+    : trained_(trained), generator_(at::detail::createCPUGenerator(seed)) {}
 
 at::Tensor RandomWeights::Take(const std::string& name, at::IntArrayRef shape, Init init) {
   at::Tensor value = at::randn(shape, generator_);
@@ -18,6 +19,7 @@ at::Tensor RandomWeights::Take(const std::string& name, at::IntArrayRef shape, I
     const double fan_in = static_cast<double>(value.numel()) / shape[0];
     value = value / std::sqrt(fan_in);
   }
+  value.requires_grad_(trained_ == Trained::kYes);
   taken_.emplace_back(name, value);
   return value;
 }

@@ -16,12 +16,15 @@ namespace easel {
 // matters.
 class RandomWeights : public WeightSource {
  public:
-  explicit RandomWeights(uint64_t seed);
+  // kYes: they require gradients, as weights that are trained do while a network is built of them.
+  enum class Trained { kNo, kYes };
+  explicit RandomWeights(uint64_t seed, Trained trained = Trained::kNo);
   at::Tensor Take(const std::string& name, at::IntArrayRef shape, Init init) override;
   bool Has(const std::string& name) const override { return false; }
   const NamedTensors& taken() const { return taken_; }  // what a checkpoint of the network holds
 
  private:
+  const Trained trained_;
   at::Generator generator_;
   NamedTensors taken_;
 };

@@ -79,9 +79,8 @@ TEST(ClipTextEncoder, GivesARowTheSameBitsAloneAndInABatch) {
 }
 
 TEST(ClipTextEncoder, SendsGradientsToEveryTensor) {
-  RandomWeights weights(2);
+  RandomWeights weights(2, RandomWeights::Trained::kYes);
   const ClipTextEncoder encoder(SmallParams(), Weights(&weights));
-  for (const auto& [name, t] : weights.taken()) t.requires_grad_(true);
   const at::Tensor ids = at::randint(50, {3, 24}, at::kLong);
   const TextFeatures features = encoder.Forward(ids, at::ones({3, 24}, at::kBool));
   // Squares, for the sum of a layer norm's output does not depend on its input.

@@ -7,7 +7,9 @@
 namespace easel {
 namespace {
 
-Tokens Prompt(int64_t id) { return {{id}, {1}}; }
+using Prompts = std::vector<Tokens>;
+
+Prompts Prompt(int64_t id) { return {Tokens{{id}, {1}}}; }
 
 // 4000 bytes, and the key twice: two in a cache of 9000, not three.
 Conditioning Row(float value) {
@@ -54,10 +56,22 @@ TEST(PromptCache, PassesOverWhatIsLargerThanItself) {
 // "<|endoftext|>" spelled out has the ids of the empty prompt.
 TEST(PromptCache, TellsPaddingFromPrompt) {
   PromptCache cache(9000);
-  cache.Insert({{5, 6, 6}, {1, 1, 0}}, Row(1));
-  cache.Insert({{5, 6, 6}, {1, 1, 1}}, Row(2));
-  EXPECT_EQ(Value(cache.Find({{5, 6, 6}, {1, 1, 0}})), 1);
-  EXPECT_EQ(Value(cache.Find({{5, 6, 6}, {1, 1, 1}})), 2);
+  const Prompts empty = {Tokens{{5, 6, 6}, {1, 1, 0}}}, spelled = {Tokens{{5, 6, 6}, {1, 1, 1}}};
+  cache.Insert(empty, Row(1));
+  cache.Insert(spelled, Row(2));
+  EXPECT_EQ(Value(cache.Find(empty)), 1);
+  EXPECT_EQ(Value(cache.Find(spelled)), 2);
+}
+
+// One tokenizer may cut where two prompts differ; another does not.
+TEST(PromptCache, TellsPromptsByTheTokensOfEachTokenizer) {
+  PromptCache cache(9000);
+  const Tokens same{{5}, {1}}, one{{6}, {1}}, other{{7}, {1}};
+  cache.Insert({same, one}, Row(1));
+  cache.Insert({same, other}, Row(2));
+  EXPECT_EQ(Value(cache.Find({same, one})), 1);
+  EXPECT_EQ(Value(cache.Find({same, other})), 2);
+  EXPECT_FALSE(cache.Find({one, same}));
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ TEST(Parameters, NumbersComeBackExactly) {
   for (const double value : {0.0, 0.1, 1.0 / 3, 7.5, 1e-9, 1e30}) {
     p.guidance_scale = value;
     p.guidance_rescale = value / 7;
+    p.true_cfg_scale = value / 9;
     p.flow_shift = value * 3;
     EXPECT_EQ(*ParseParameters(FormatParameters(p)), p);
   }

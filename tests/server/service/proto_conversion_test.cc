@@ -59,6 +59,17 @@ ServedModel Plain() {  // unconditional, one size, no guidance, no previews
   return model;
 }
 
+ServedModel
+TrueCfg() {  // as FLUX.1-schnell: guidance by the negative prompt alone, times that follow from the size
+  ServedModel model = Everything();
+  ModelInfo& info = model.info;
+  info.takes_class = info.takes_guidance = info.takes_flow_shift = false;
+  info.takes_true_cfg = true;
+  info.default_guidance_scale = info.default_flow_shift = 1;
+  info.max_side = 128;
+  return model;
+}
+
 v1::GenerateRequest Request(const std::string& text) {
   v1::GenerateRequest request;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &request)) << text;
@@ -158,8 +169,15 @@ TEST(ProtoConversionTest, RefusesWhatTheModelDoesNotTake) {
                  {"guidance_rescale: 0.5", "guidance_rescale", "takes no guidance"},
                  {"width: 128", "width", "128 given; allowed: 64"},
                  {"preview { every_n_steps: 1 }", "preview.every_n_steps", "no previews"},
+                 {"true_cfg_scale: 2", "true_cfg_scale", "2 given; allowed: 1"},
                  {"preview { method: 'linear' }", "preview.method", "allowed: none"}},
                 Plain());
+  ExpectRefused({{"guidance_scale: 2", "guidance_scale", "takes no guidance"},
+                 {"true_cfg_scale: 0.5", "true_cfg_scale", "0.5 given; allowed: 1 to 100"},
+                 {"true_cfg_scale: nan", "true_cfg_scale", "nan given"},
+                 {"flow_shift: 2", "flow_shift", "2 given; allowed: 1, this model takes none"},
+                 {"width: 144", "width", "144 given; allowed: multiples of 16 up to 128"}},
+                TrueCfg());
 }
 
 TEST(ProtoConversionTest, NamesEveryFieldThatIsWrong) {
@@ -209,6 +227,17 @@ TEST(ProtoConversionTest, ZeroIsAValueWhereItIsLegal) {
   EXPECT_EQ(plan->pictures[0].class_label, 0);
   EXPECT_EQ(plan->pictures[0].guidance_scale, 0);
   EXPECT_EQ(plan->pictures[0].seed, 0u);
+}
+
+TEST(ProtoConversionTest, TrueCfgScaleIsGuidanceOfItsOwn) {
+  const auto plan =
+      Plan("prompt: 'a' negative_prompt: 'b' true_cfg_scale: 3 guidance_rescale: 0.5", TrueCfg());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->pictures[0].true_cfg_scale, 3);
+  EXPECT_EQ(plan->pictures[0].guidance_scale, 1);
+  EXPECT_EQ(plan->resolved.true_cfg_scale(), 3);
+  EXPECT_THAT(ParametersText(*plan, 0), HasSubstr("True CFG scale: 3"));
+  EXPECT_EQ(Plan("true_cfg_scale: 1 flow_shift: 1", TrueCfg())->pictures[0].true_cfg_scale, 1);
 }
 
 TEST(ProtoConversionTest, SeedsCountUpAndWrap) {
