@@ -6,7 +6,7 @@
 BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
 # A sanitizer's build makes only the tests that it runs.
-TARGETS = $(if $(SANITIZE),io_tests engine_tests image_tests service_tests client_tests,all)
+TARGETS = $(if $(SANITIZE),io_tests engine_tests image_tests service_tests $(if $(filter thread,$(SANITIZE)),,client_tests),all)
 
 .PHONY: all setup build demo test bench clean
 all: build
