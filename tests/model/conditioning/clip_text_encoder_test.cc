@@ -78,10 +78,18 @@ TEST(ClipTextEncoder, GivesARowTheSameBitsAloneAndInABatch) {
   at::set_num_threads(threads);
 }
 
+// To be trained from the start, for a weight that is not is packed.
+class TrainedWeights : public RandomWeights {
+ public:
+  using RandomWeights::RandomWeights;
+  at::Tensor Take(const std::string& name, at::IntArrayRef shape, Init init) override {
+    return RandomWeights::Take(name, shape, init).requires_grad_(true);
+  }
+};
+
 TEST(ClipTextEncoder, SendsGradientsToEveryTensor) {
-  RandomWeights weights(2);
+  TrainedWeights weights(2);
   const ClipTextEncoder encoder(SmallParams(), Weights(&weights));
-  for (const auto& [name, t] : weights.taken()) t.requires_grad_(true);
   const at::Tensor ids = at::randint(50, {3, 24}, at::kLong);
   const TextFeatures features = encoder.Forward(ids, at::ones({3, 24}, at::kBool));
   // Squares, for the sum of a layer norm's output does not depend on its input.

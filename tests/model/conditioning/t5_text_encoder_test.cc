@@ -175,13 +175,21 @@ TEST(T5TextEncoder, WhatIsPaddingChangesNothing) {
                         encoder.Forward(other, mask).hidden.narrow(1, 0, 6)));
 }
 
+// To be trained from the start, for a weight that is not is packed.
+class TrainedWeights : public RandomWeights {
+ public:
+  using RandomWeights::RandomWeights;
+  at::Tensor Take(const std::string& name, at::IntArrayRef shape, Init init) override {
+    return RandomWeights::Take(name, shape, init).requires_grad_(true);
+  }
+};
+
 TEST(T5TextEncoder, SendsGradientsToEveryTensor) {
   for (const bool gated : {false, true}) {
     T5TextParams params = SmallParams();
     params.is_gated_act = gated;
-    RandomWeights weights(4);
+    TrainedWeights weights(4);
     const T5TextEncoder encoder(params, Weights(&weights));
-    for (const auto& [name, t] : weights.taken()) t.requires_grad_(true);
     encoder.Forward(at::randint(50, {3, 24}, at::kLong), {}).hidden.square().sum().backward();
     for (const auto& [name, t] : weights.taken()) {
       ASSERT_TRUE(t.grad().defined()) << name;
