@@ -5,7 +5,9 @@
 //   vae/               AutoencoderKL
 //   scheduler/         any class that schedule_config.h knows for betas
 //
-// Makes the one size that the network was trained for, as that pipeline does.
+// Makes the one size that the network was trained for, as that pipeline does. Under EulerDiscreteScheduler
+// and HeunDiscreteScheduler that pipeline neither scales its noise nor steps from the unscaled latent, so
+// that its pictures are no pictures; here those classes do what they do in other pipelines.
 #pragma once
 
 #include "absl/status/statusor.h"

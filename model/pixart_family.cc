@@ -14,6 +14,9 @@ namespace {
 
 // Positions set no limit; this is as much as a config may call its sample_size.
 constexpr int64_t kMaxLatentSide = 4096;
+// How far a side may be enlarged from a table's longest: all of the enlarged picture is in memory before it
+// is cut.
+constexpr int kMaxEnlargement = 2;
 
 absl::StatusOr<PipelineParts> LoadPixArtFamily(Components& components, JsonObject& index,
                                                int64_t max_prompt_tokens) {
@@ -58,7 +61,10 @@ absl::StatusOr<PipelineParts> LoadPixArtFamily(Components& components, JsonObjec
                              " pixels, which do not divide the sizes of use_resolution_binning"));
     return config.status();
   }
-  if (!parts.resolution_bins.empty()) info.size_multiple = 1;
+  if (!parts.resolution_bins.empty()) {
+    info.size_multiple = 1;
+    info.max_side = kMaxEnlargement * parts.resolution_bins.front().size.width;  // the widest is the first
+  }
   info.default_steps = 20;
   info.default_guidance_scale = 4.5;
   info.weight_bytes = components.weight_bytes();

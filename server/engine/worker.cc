@@ -261,7 +261,8 @@ Worker::Decoded Worker::Finish() {
     const absl::Time began = options_.now();
     Image image;
     const absl::Status status = Guarded("decode", [&]() -> absl::Status {
-      EASEL_ASSIGN_OR_RETURN(image, PipelineOf(active->job).Decode(active->sampler->Denoised(), active->job.spec));
+      EASEL_ASSIGN_OR_RETURN(image,
+                             PipelineOf(active->job).Decode(active->sampler->Denoised(), active->job.spec));
       return absl::OkStatus();
     });
     active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
@@ -293,8 +294,8 @@ void Worker::ShowPreview(Active& active) {
   Image preview;
   const absl::Status status = Guarded("preview", [&]() -> absl::Status {
     EASEL_ASSIGN_OR_RETURN(
-        preview, PipelineOf(active.job).Preview(active.sampler->Denoised(), active.job.spec,
-                                                active.job.preview_method));
+        preview, PipelineOf(active.job)
+                     .Preview(active.sampler->Denoised(), active.job.spec, active.job.preview_method));
     return absl::OkStatus();
   });
   Measured(active.job, Stage::kPreview, began);

@@ -197,6 +197,7 @@ TEST(PixArtFamily, MakesAnySizeOfThoseOfItsTable) {
   EXPECT_EQ(info.family, "PixArtSigmaPipeline");
   EXPECT_EQ(info.default_width, 256);
   EXPECT_EQ(info.size_multiple, 1);
+  EXPECT_EQ(info.max_side, 1024);
   EXPECT_EQ(info.default_steps, 20);
   EXPECT_EQ(info.default_guidance_scale, 4.5);
   EXPECT_EQ(info.max_prompt_tokens, 300);
@@ -208,6 +209,7 @@ TEST(PixArtFamily, MakesAnySizeOfThoseOfItsTable) {
   EXPECT_THAT((*pipeline->MakeSampler(spec))->Next().latent.sizes().vec(), ElementsAre(4, 24, 42));
   EXPECT_EQ(Load("pixart_alpha")->info().max_prompt_tokens, 120);
   ExpectRefused(*pipeline, {{[](auto& s) { s.width = 0; }, "width: 0 is not allowed"},
+                            {[](auto& s) { s.width = 1025; }, "width: 1025 is not allowed"},
                             {[](auto& s) { s.class_label = 0; }, "class_label: this model takes none"},
                             {[](auto& s) { s.flow_shift = 3; }, "flow_shift: this model takes none"}});
 }

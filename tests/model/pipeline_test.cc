@@ -208,7 +208,8 @@ TEST(Decode, RefusesNanAsInternal) {
   EXPECT_TRUE(pipeline->Decode(latent, DefaultSpec(*pipeline)).ok());
   latent[1][2][3] = std::nan("");
   EXPECT_EQ(pipeline->Decode(latent, DefaultSpec(*pipeline)).status().code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(pipeline->Preview(latent, DefaultSpec(*pipeline), "linear").status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(pipeline->Preview(latent, DefaultSpec(*pipeline), "linear").status().code(),
+            absl::StatusCode::kInternal);
 }
 
 TEST(Preview, KnowsItsMethodsOnly) {
