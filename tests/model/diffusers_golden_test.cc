@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -58,6 +59,27 @@ TEST_P(DiffusersGolden, GeneratesThePicturesOfDiffusers) {
     ++compared;
   }
   EXPECT_GE(compared, 2);
+}
+
+// Every part of a pipeline in a half precision: the same picture as far as that goes.
+TEST_P(DiffusersGolden, GeneratesInBfloat16NearFloat32) {
+  at::set_num_threads(1);
+  const std::unique_ptr<Pipeline> full = Load(GetParam(), true);
+  auto half = Pipeline::Load(kData + GetParam(), {.dtype = c10::kBFloat16});
+  ASSERT_TRUE(full && half.ok()) << half.status();
+  absl::StatusOr<JsonObject> cases = JsonObject::Open(kData + "cases.json");
+  ASSERT_TRUE(cases.ok()) << cases.status();
+  for (JsonObject& golden : cases->Objects("cases")) {
+    if (golden.String("model") != GetParam()) continue;
+    const GenerationSpec spec = ReadGoldenSpec(golden, full->info());
+    const absl::StatusOr<Image> a = full->Generate(spec), b = (*half)->Generate(spec);
+    ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
+    double sum = 0;
+    for (size_t i = 0; i < a->rgb.size(); ++i) sum += std::abs(a->rgb[i] - b->rgb[i]);
+    RecordProperty("levels", std::to_string(sum / a->rgb.size()));
+    EXPECT_LT(sum / a->rgb.size(), 8);  // levels, on average
+    return;                             // of its first case
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, DiffusersGolden,
