@@ -1,4 +1,5 @@
-// Text as code points, and the few properties of them that tokenizers ask for.
+// Text as code points, and the few properties of them that tokenizers ask for. Where Unicode's versions
+// differ, as the libraries under transformers 5 (tokenizers 0.23) have it.
 #pragma once
 
 #include <string>
@@ -11,7 +12,8 @@ namespace easel {
 std::u32string DecodeUtf8(std::string_view bytes);
 std::string EncodeUtf8(std::u32string_view text);
 
-// Normalization form C, in time n log n for any text.
+// Normalization form C, in time n log n for any text; what Unicode has had only since version 10 stays as it
+// is.
 std::u32string ComposeNfc(std::u32string_view text);
 
 // Full lower-casing of each code point by itself (so a sigma never becomes a final one).

@@ -36,6 +36,13 @@ TEST(ComposeNfc, OrdersAndComposes) {
   EXPECT_EQ(ComposeNfc(U"\u212b\ufb01"), U"\u00c5\ufb01");  // canonical, not compatible
 }
 
+// As tokenizers composes, by Unicode 9: what came later is no mark, and no pair.
+TEST(ComposeNfc, LeavesWhatIsNewerThanUnicode9) {
+  EXPECT_EQ(ComposeNfc(U"e\u0898\u0301"), U"e\u0898\u0301");
+  EXPECT_EQ(ComposeNfc(U"\U00011935\U00011930"), U"\U00011935\U00011930");
+  EXPECT_EQ(ComposeNfc(U"e\u0301\u0898e\u0301\u0898"), U"\u00e9\u0898\u00e9\u0898");
+}
+
 // A sort that is quadratic in the marks of one base would take minutes here.
 TEST(ComposeNfc, OrdersManyMarks) {
   const size_t n = 200000;
@@ -47,6 +54,8 @@ TEST(ToLower, IsFullAndOfEachAlone) {
   EXPECT_EQ(ToLower(U"AZ\u00c9\u1e9e\U00010400"), U"az\u00e9\u00df\U00010428");
   EXPECT_EQ(ToLower(U"\u039f\u03a3"), U"\u03bf\u03c3");
   EXPECT_EQ(ToLower(U"\u0130"), U"i\u0307");
+  EXPECT_EQ(ToLower(U"\ua7cb\ua7cc\ua7cd\ua7dc\U00016ea0"),
+            U"\u0264\ua7cd\ua7cd\u019b\U00016ebb");  // Unicode 17
 }
 
 TEST(Categories, AreUnicodes) {
