@@ -8,14 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "model/autoencoder/autoencoder_kl.h"
 #include "model/autoencoder/book_vae.h"
-#include "model/conditioning/clip_text_encoder.h"
-#include "model/conditioning/clip_tokenizer.h"
 #include "model/io/status_macros.h"
+#include "model/shared_components.h"
 #include "model/transformers/easel_dit.h"
 #include "model/transformers/reference_dit.h"
 
@@ -113,7 +110,6 @@ absl::Status LoadAutoencoder(Components& components, JsonObject& index, const Tr
                              PipelineParts& parts) {
   const std::string class_name = Components::ClassOf(index, "vae");
   EASEL_RETURN_IF_ERROR(index.status());
-  int64_t downscale = 1;
   if (class_name.empty()) {
     if (plan.in_channels != 3 && plan.in_channels != 1) {
       index.Fail("vae", absl::StrCat("is missing: the transformer's in_channels, ", plan.in_channels,
@@ -121,6 +117,7 @@ absl::Status LoadAutoencoder(Components& components, JsonObject& index, const Tr
       return index.status();
     }
     parts.info.preview_methods = {"linear"};  // the latent is the picture
+    parts.info.latent_channels = static_cast<int>(plan.in_channels);
   } else {
     const auto* row = FindByName(kAutoencoders, class_name, index, "vae");
     EASEL_RETURN_IF_ERROR(index.status());
@@ -128,25 +125,13 @@ absl::Status LoadAutoencoder(Components& components, JsonObject& index, const Tr
     EASEL_ASSIGN_OR_RETURN(BuildAutoencoder build, row->plan(config));
     EASEL_RETURN_IF_ERROR(
         components.Build("vae", [&](const Weights& weights) { parts.autoencoder = build(weights); }));
-    if (parts.autoencoder->latent_channels() != plan.in_channels) {
-      config.Fail("latent_channels",
-                  absl::StrCat("is ", parts.autoencoder->latent_channels(),
-                               ", but the transformer's in_channels are ", plan.in_channels));
-      return config.status();
-    }
-    EASEL_ASSIGN_OR_RETURN(parts.latent_preview, LatentPreview::FromConfig(config, plan.in_channels));
-    if (parts.latent_preview) parts.info.preview_methods.push_back("linear");
-    parts.info.preview_methods.push_back("decoder");
-    downscale = parts.autoencoder->downscale();
+    EASEL_RETURN_IF_ERROR(DescribeAutoencoder(config, plan.in_channels, parts));
   }
-  parts.info.latent_channels = static_cast<int>(plan.in_channels);
-  parts.info.latent_downscale = static_cast<int>(downscale);
-  parts.info.size_multiple = parts.info.default_width = parts.info.default_height =
-      static_cast<int>(plan.img_size * downscale);
+  DescribeSizes(plan.img_size, plan.img_size, parts);
   return absl::OkStatus();
 }
 
-absl::Status LoadSchedule(Components& components, JsonObject& index, PipelineParts& parts) {
+absl::Status LoadEaselSchedule(Components& components, JsonObject& index, PipelineParts& parts) {
   const std::string class_name = Components::ClassOf(index, "scheduler");
   EASEL_RETURN_IF_ERROR(index.status());
   if (class_name.empty()) return absl::OkStatus();
@@ -170,28 +155,14 @@ absl::Status LoadSchedule(Components& components, JsonObject& index, PipelinePar
   return absl::OkStatus();
 }
 
-// {"0": "name, other name", …} → the names by label.
-absl::Status ReadClassNames(JsonObject& index, ModelInfo& info) {
-  std::optional<JsonObject> labels = index.Object("id2label");
-  EASEL_RETURN_IF_ERROR(index.status());
-  if (!labels) return absl::OkStatus();
-  std::vector<std::vector<std::string>> names;
-  for (int label = 0; label < info.num_classes; ++label) {
-    std::vector<std::string> of_label;
-    for (absl::string_view name : absl::StrSplit(labels->String(absl::StrCat(label)), ',')) {
-      name = absl::StripAsciiWhitespace(name);
-      if (!name.empty()) of_label.emplace_back(name);
-    }
-    names.push_back(std::move(of_label));
+// One entry a class, or none at all.
+absl::Status CheckClassNames(JsonObject& index, const ModelInfo& info) {
+  const size_t entries = index.Has("id2label") ? index.Object("id2label")->keys().size() : info.num_classes;
+  if (entries != static_cast<size_t>(info.num_classes)) {
+    index.Fail("id2label",
+               absl::StrCat("has ", entries, " classes, but the transformer has ", info.num_classes));
   }
-  EASEL_RETURN_IF_ERROR(labels->status());
-  if (labels->keys().size() != names.size()) {
-    index.Fail("id2label", absl::StrCat("has ", labels->keys().size(), " classes, but the transformer has ",
-                                        info.num_classes));
-    return index.status();
-  }
-  info.class_names = std::move(names);
-  return absl::OkStatus();
+  return index.status();
 }
 
 absl::Status ReadDefaults(JsonObject& index, ModelInfo& info) {
@@ -208,14 +179,8 @@ absl::Status ReadDefaults(JsonObject& index, ModelInfo& info) {
   return index.status();
 }
 
-// Tokenizer and text encoder, both null when the directory has neither.
-struct TextParts {
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::unique_ptr<TextEncoder> encoder;
-};
-
 absl::Status LoadText(Components& components, JsonObject& index, const TransformerPlan& plan,
-                      TextParts& text) {
+                      TextPart& text) {
   const std::string encoder = Components::ClassOf(index, "text_encoder");
   const std::string tokenizer = Components::ClassOf(index, "tokenizer");
   EASEL_RETURN_IF_ERROR(index.status());
@@ -230,38 +195,18 @@ absl::Status LoadText(Components& components, JsonObject& index, const Transform
   }
   EASEL_RETURN_IF_ERROR(index.status());
   if (encoder.empty()) return absl::OkStatus();
-  if (encoder != "CLIPTextModel") {
-    index.Fail("text_encoder", absl::StrCat("\"", encoder, "\" is not served; known: CLIPTextModel"));
-  }
-  if (tokenizer != "CLIPTokenizer" && tokenizer != "CLIPTokenizerFast") {
-    index.Fail("tokenizer", absl::StrCat("\"", tokenizer, "\" is not served; known: CLIPTokenizer"));
-  }
-  EASEL_RETURN_IF_ERROR(index.status());
-
-  EASEL_ASSIGN_OR_RETURN(text.tokenizer, ClipTokenizer::Load(components.Path("tokenizer")));
-  EASEL_ASSIGN_OR_RETURN(JsonObject config, components.OpenConfig("text_encoder", encoder));
-  EASEL_ASSIGN_OR_RETURN(ClipTextParams params, ClipTextParams::FromConfig(config));
-  auto check = [&config](const char* key, int64_t value, bool ok, const std::string& against) {
-    if (config.status().ok() && !ok) config.Fail(key, absl::StrCat("is ", value, ", but ", against));
+  const auto check = [&plan](const ClipTextParams& params, JsonObject& config) {
+    if (params.hidden_size == plan.context_dim) return;
+    config.Fail("hidden_size", absl::StrCat("is ", params.hidden_size,
+                                            ", but the transformer's context_dim is ", plan.context_dim));
   };
-  check("hidden_size", params.hidden_size, params.hidden_size == plan.context_dim,
-        absl::StrCat("the transformer's context_dim is ", plan.context_dim));
-  check("max_position_embeddings", params.max_position_embeddings,
-        params.max_position_embeddings >= text.tokenizer->max_length(),
-        absl::StrCat("the tokenizer's prompts have up to ", text.tokenizer->max_length(), " tokens"));
-  check("vocab_size", params.vocab_size, params.vocab_size >= text.tokenizer->vocab_size(),
-        absl::StrCat("the tokenizer has ", text.tokenizer->vocab_size(), " ids"));
-  EASEL_RETURN_IF_ERROR(config.status());
-  return components.Build(
-      "text_encoder",
-      [&](const Weights& weights) { text.encoder = std::make_unique<ClipTextEncoder>(params, weights); },
-      {kClipTextIgnoredTensors.begin(), kClipTextIgnoredTensors.end()});
+  return LoadClip(components, index, /*suffix=*/"", TextProjection::kNo, check, text);
 }
 
 absl::StatusOr<std::unique_ptr<Conditioner>> LoadConditioner(Components& components, JsonObject& index,
                                                              const std::string& transformer,
                                                              const TransformerPlan& plan) {
-  TextParts text;
+  TextPart text;  // both null where the directory has neither
   EASEL_RETURN_IF_ERROR(LoadText(components, index, plan, text));
   const bool mask = index.Bool("text_encoder_attention_mask", true);
   if (!mask && transformer != "TextConditionalDiT") {
@@ -289,20 +234,16 @@ absl::StatusOr<PipelineParts> LoadEaselFamily(Components& components, JsonObject
   TransformerPlan plan;
   EASEL_RETURN_IF_ERROR(LoadTransformer(components, index, parts, plan));
   EASEL_RETURN_IF_ERROR(LoadAutoencoder(components, index, plan, parts));
-  EASEL_RETURN_IF_ERROR(LoadSchedule(components, index, parts));
+  EASEL_RETURN_IF_ERROR(LoadEaselSchedule(components, index, parts));
   absl::StatusOr<std::unique_ptr<Conditioner>> conditioner =
       LoadConditioner(components, index, info.transformer, plan);
   EASEL_RETURN_IF_ERROR(conditioner.status());
   parts.conditioner = *std::move(conditioner);
 
-  info.takes_prompt = info.takes_negative_prompt = parts.conditioner->takes_prompt();
-  info.takes_class = parts.conditioner->takes_class();
-  info.takes_guidance = info.takes_prompt || info.takes_class;
-  info.takes_unconditional = parts.conditioner->can_be_unconditional();
-  info.max_prompt_tokens = static_cast<int>(parts.conditioner->max_prompt_tokens());
-  info.num_classes = static_cast<int>(parts.conditioner->num_classes());
+  DescribeConditioner(parts);
   info.samplers = SamplerNames();
   EASEL_RETURN_IF_ERROR(ReadClassNames(index, info));
+  EASEL_RETURN_IF_ERROR(CheckClassNames(index, info));
   EASEL_RETURN_IF_ERROR(ReadDefaults(index, info));
   info.weight_bytes = components.weight_bytes();
   return parts;

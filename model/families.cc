@@ -1,6 +1,7 @@
 #include "model/families.h"
 
 #include "model/components.h"
+#include "model/dit_family.h"
 #include "model/easel_family.h"
 #include "model/io/json.h"
 #include "model/io/status_macros.h"
@@ -12,7 +13,7 @@ namespace {
 constexpr struct {
   const char* name;
   absl::StatusOr<PipelineParts> (*load)(Components& components, JsonObject& index);
-} kFamilies[] = {{"EaselPipeline", LoadEaselFamily}};
+} kFamilies[] = {{"EaselPipeline", LoadEaselFamily}, {"DiTPipeline", LoadDitFamily}};
 
 }  // namespace
 

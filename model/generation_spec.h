@@ -7,7 +7,8 @@
 
 namespace easel {
 
-inline constexpr double kMaxGuidanceScale = 100;  // in either direction; far beyond, predictions overflow
+// In either direction, of each kind of guidance; far beyond, predictions overflow.
+inline constexpr double kMaxGuidanceScale = 100;
 inline constexpr double kMinFlowShift = 0.01, kMaxFlowShift = 100;  // beyond, times of float32 fall together
 
 struct GenerationSpec {
@@ -18,6 +19,7 @@ struct GenerationSpec {
   int height = 0;
   int num_inference_steps = 0;  // ≥ 1
   double guidance_scale = 1;  // within ±kMaxGuidanceScale; sampling/guidance.h: when a second row is needed
+  double true_cfg_scale = 1;    // in [1, kMaxGuidanceScale], above 1 with a negative prompt only; 1: off
   double guidance_rescale = 0;  // in [0, 1]; 0: off
   uint64_t seed = 0;            // of this very picture
   std::string sampler;          // one of the model's samplers

@@ -17,10 +17,19 @@
 #include "model/generation_spec.h"
 #include "model/image.h"
 #include "model/model_info.h"
+#include "model/resolution_bins.h"
 #include "model/sampling/sampler.h"
 #include "model/transformers/transformer.h"
 
 namespace easel {
+
+// Which number of a request is the scale of guidance by a second row (sampling/guidance.h), and from where
+// on.
+enum class GuidanceRule {
+  kAnyScale,  // guidance_scale, whatever it is: the book
+  kAboveOne,  // guidance_scale above 1; else the conditional row alone: diffusers
+  kTrueCfg,   // true_cfg_scale above 1; guidance_scale is told to the network, where the model takes it: FLUX
+};
 
 struct PipelineParts {
   ModelInfo info;
@@ -30,11 +39,16 @@ struct PipelineParts {
   std::optional<LatentPreview> latent_preview;
   NoiseSchedule schedule;
   PredictionKind prediction = PredictionKind::kVelocity;
+  GuidanceRule guidance_rule = GuidanceRule::kAnyScale;
+  std::vector<ResolutionBin>
+      resolution_bins;  // sizes that pictures are made in and then cut from; empty: any
 };
 
 // The prompts of one generation as token ids: the rows that its guidance needs, and no others. A plain value.
 struct TokenizedPrompts {
   std::optional<TokenizedCondition> conditional, unconditional;  // as in GuidedConditioning
+  Guidance guidance;                                             // of those rows
+  std::optional<double> embedded_guidance;                       // what Conditioning::guidance is to be
   int tokens_cut = 0;  // what did not fit into the encoder, of prompt and negative prompt together
 };
 
@@ -42,6 +56,7 @@ struct TokenizedPrompts {
 struct GuidedConditioning {
   std::optional<Conditioning> conditional;    // absent: guidance scale 0, the unconditional row alone
   std::optional<Conditioning> unconditional;  // absent: no guidance, the conditional row alone
+  Guidance guidance;
   int tokens_cut = 0;
   bool cache_hit = false;               // every prompt came out of the conditioner's cache
   c10::ScalarType dtype = c10::kFloat;  // what the network computes in, and so takes its latents in
@@ -49,8 +64,7 @@ struct GuidedConditioning {
 
 // One generation's part in the next forward. `conditioning` must live as long as the result. REQUIRES:
 // !sampler.done()
-DenoiseInput NextInput(const Sampler& sampler, const GuidedConditioning& conditioning,
-                       const GenerationSpec& spec);
+DenoiseInput NextInput(const Sampler& sampler, const GuidedConditioning& conditioning);
 
 // Immutable once built; every method may be called from several threads at once.
 class Pipeline {
@@ -76,21 +90,25 @@ class Pipeline {
   // InvalidArgument whose message begins with the field's name (as in GenerationSpec) for what this model
   // cannot make, or would have to ignore.
   absl::Status Validate(const GenerationSpec& spec) const;
-  // Tokenizes what the rows of `spec` need: two, or one where the guidance scale is 1 or 0 or there is no
-  // condition (then the unconditional row, whatever the scale). Cheap, on the CPU, on any thread. `spec` must
+  // Tokenizes what the rows of `spec` need: two, or one where there is no guidance or no condition (then the
+  // unconditional row, whatever the scale). Cheap, on the CPU, on any thread. `spec` must
   // be one that Validate accepts.
   absl::StatusOr<TokenizedPrompts> Tokenize(const GenerationSpec& spec) const;
   // Runs the text encoder where there is one; to be called on the device's thread.
   absl::StatusOr<GuidedConditioning> Encode(const TokenizedPrompts& prompts) const;
-  // A finished latent (C, h, w) to a picture; Internal if it holds NaN or infinity.
-  absl::StatusOr<Image> Decode(const at::Tensor& latent) const;
-  // "linear" or "decoder", one of info().preview_methods.
-  absl::StatusOr<Image> Preview(const at::Tensor& denoised, std::string_view method) const;
+  // A finished latent (C, h, w) of `spec` to a picture of its size; Internal if it holds NaN or infinity.
+  absl::StatusOr<Image> Decode(const at::Tensor& latent, const GenerationSpec& spec) const;
+  // `method`: "linear" (a pixel for each of the latent's) or "decoder", one of info().preview_methods.
+  absl::StatusOr<Image> Preview(const at::Tensor& denoised, const GenerationSpec& spec,
+                                std::string_view method) const;
 
   // The serial truth that the engine is tested against: one picture, one forward at a time.
   absl::StatusOr<Image> Generate(const GenerationSpec& spec) const;
 
  private:
+  Guidance GuidanceOf(const GenerationSpec& spec) const;
+  PictureSize MadeSize(const GenerationSpec& spec) const;  // what the network makes; mostly what is asked for
+
   PipelineParts parts_;
   LoadOptions options_;
 };

@@ -25,9 +25,8 @@ at::Tensor TokenTable(const T5TextParams& p, const Weights& weights) {
 
 // float16 overflows in the product, so the weight of a float16 network is float32.
 Linear OutputProjection(const Weights& weights, int64_t in, int64_t out) {
-  Linear linear(weights, in, out, Bias::kNo);
-  if (linear.weight.scalar_type() == at::kHalf) linear.weight = linear.weight.to(at::kFloat);
-  return linear;
+  const at::Tensor weight = weights.Take("weight", {out, in}, Init::kXavierUniform);
+  return Linear(weight.scalar_type() == at::kHalf ? weight.to(at::kFloat) : weight, /*bias=*/{});
 }
 
 // In float16, a row of (B, L, C) with an infinity anywhere is cut to what a sum does not overflow with at once.
@@ -145,7 +144,7 @@ at::Tensor T5TextEncoder::Block::operator()(at::Tensor x, const at::Tensor& bias
   at::Tensor hidden = wi_0 ? (*wi_0)(h) : (*wi)(h);  // (B, L, d_ff)
   hidden = gelu ? Gelu(hidden, "tanh") : at::relu(hidden);
   if (wi_1) hidden = hidden * (*wi_1)(h);
-  return x + wo(hidden.to(wo.weight.scalar_type()));
+  return x + wo(hidden.to(wo.options()));
 }
 
 T5TextEncoder::T5TextEncoder(const T5TextParams& p, const Weights& weights)

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/nn/activation.h"
 #include "model/nn/layers.h"
+#include "model/nn/modulation.h"
 
 namespace easel {
 namespace {
@@ -48,12 +49,11 @@ struct Block {
         ff_norm_eps(p.norm_eps) {}
 
   at::Tensor operator()(at::Tensor x, const at::Tensor& waves, const at::Tensor& label) const {
-    // (B, 1, D) each: shift, scale and gate of the attention, then of the MLP.
-    const std::vector<at::Tensor> m = modulation(Silu(emb(waves, label))).unsqueeze(1).chunk(6, -1);
-    at::Tensor y = PlainLayerNorm(x, kNormEps) * (1 + m[1]) + m[0];  // (B, N, D)
-    x = x + m[2] * attn1(y, y);                                      // (B, N, D)
-    y = PlainLayerNorm(x, ff_norm_eps) * (1 + m[4]) + m[3];          // (B, N, D)
-    return x + m[5] * ff(y);                                         // (B, N, D)
+    // (B, D) each: shift, scale and gate of the attention, then of the MLP.
+    const std::vector<at::Tensor> m = modulation(Silu(emb(waves, label))).chunk(6, -1);
+    const at::Tensor y = ModulatedNorm(x, m[0], m[1], kNormEps);              // (B, N, D)
+    x = GatedAdd(x, m[2], attn1(y, y));                                       // (B, N, D)
+    return GatedAdd(x, m[5], ff(ModulatedNorm(x, m[3], m[4], ff_norm_eps)));  // (B, N, D)
   }
 
   Embedder emb;
@@ -108,9 +108,9 @@ at::Tensor DiT::Forward(const at::Tensor& latent, const at::Tensor& time,
   for (const Block& block : net.transformer_blocks) x = block(x, waves, label);  // (B, N, D)
 
   // The last norm has no embedder of its own: it shares the first block's.
-  const at::Tensor condition = Silu(net.transformer_blocks[0].emb(waves, label));         // (B, D)
-  const std::vector<at::Tensor> m = net.proj_out_1(condition).unsqueeze(1).chunk(2, -1);  // (B, 1, D) each
-  x = net.proj_out_2(PlainLayerNorm(x, kNormEps) * (1 + m[1]) + m[0]);     // (B, N, p·p·out_channels)
+  const at::Tensor condition = Silu(net.transformer_blocks[0].emb(waves, label));  // (B, D)
+  const std::vector<at::Tensor> m = net.proj_out_1(condition).chunk(2, -1);        // (B, D) each
+  x = net.proj_out_2(ModulatedNorm(x, m[0], m[1], kNormEps));              // (B, N, p·p·out_channels)
   return Transformer2DOutput(x, params_, latent.size(2), latent.size(3));  // (B, C, H, W)
 }
 

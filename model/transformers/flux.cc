@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "model/nn/activation.h"
 #include "model/nn/embedding.h"
+#include "model/nn/modulation.h"
 #include "model/nn/rotary.h"
 #include "model/transformers/joint_blocks.h"
 
@@ -73,12 +74,11 @@ struct SingleBlock {
         proj_out(weights / "proj_out", 5 * p.dim(), p.dim()) {}
 
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition, const RotaryTable& rotary) const {
-    // (B, 1, D) each: shift, scale and gate.
-    const std::vector<at::Tensor> m = norm(condition).unsqueeze(1).chunk(3, -1);
-    const at::Tensor y = ModulatedNorm(x, m[1], m[0]);         // (B, L + N, D)
-    const at::Tensor attended = Attend(attn(y), &rotary);      // (B, L + N, D)
-    const at::Tensor mlp = Gelu(proj_mlp(y), "tanh");          // (B, L + N, 4D)
-    return x + m[2] * proj_out(at::cat({attended, mlp}, -1));  // (B, L + N, D)
+    const std::vector<at::Tensor> m = norm(condition).chunk(3, -1);    // (B, D): shift, scale, gate
+    const at::Tensor y = ModulatedNorm(x, m[0], m[1], kJointNormEps);  // (B, L + N, D)
+    const at::Tensor attended = Attend(attn(y), &rotary);              // (B, L + N, D)
+    const at::Tensor mlp = Gelu(proj_mlp(y), "tanh");                  // (B, L + N, 4D)
+    return GatedAdd(x, m[2], proj_out(at::cat({attended, mlp}, -1)));  // (B, L + N, D)
   }
 
   Linear norm;
@@ -136,7 +136,7 @@ struct Flux::Network {
       : x_embedder(weights / "x_embedder", p.in_channels, p.dim()),
         context_embedder(weights / "context_embedder", p.joint_attention_dim, p.dim()),
         time_text_embed(weights / "time_text_embed", p.pooled_projection_dim, p.dim(), p.guidance_embeds),
-        pos_embed(p.axes_dims_rope, x_embedder.weight.device()),
+        pos_embed(p.axes_dims_rope, x_embedder.options().device()),
         norm_out(weights / "norm_out", p.dim()),
         proj_out(weights / "proj_out", p.dim(), p.in_channels) {
     for (int64_t i = 0; i < p.num_layers; ++i) {
@@ -167,7 +167,7 @@ Flux::~Flux() = default;
 at::Tensor Flux::Forward(const at::Tensor& latent, const at::Tensor& time,
                          const Conditioning& conditioning) const {
   const Network& net = *network_;
-  const at::ScalarType dtype = net.x_embedder.weight.scalar_type();
+  const at::ScalarType dtype = c10::typeMetaToScalarType(net.x_embedder.options().dtype());
   const int64_t height = latent.size(2), width = latent.size(3);
   TORCH_CHECK(height % kPatch == 0 && width % kPatch == 0 && std::max(height, width) <= kMaxSide,
               "the network takes latents with even sides of at most ", kMaxSide, ", not ", height, " x ",

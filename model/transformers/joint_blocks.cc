@@ -6,29 +6,21 @@
 
 #include "model/nn/activation.h"
 #include "model/nn/embedding.h"
+#include "model/nn/modulation.h"
 
 namespace easel {
 namespace {
 
-constexpr double kEps = 1e-6;  // of every norm here
+constexpr double kEps = kJointNormEps;
 constexpr int64_t kTimeFrequencies = 256;
 
-// (B, parts · D) → parts of (B, 1, D), to be multiplied with tokens.
-std::vector<at::Tensor> Parts(const at::Tensor& modulation, int64_t parts) {
-  return modulation.unsqueeze(1).chunk(parts, -1);
-}
-
 }  // namespace
-
-at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift) {
-  return PlainLayerNorm(x, kEps) * (1 + scale) + shift;
-}
 
 AdaptiveNorm::AdaptiveNorm(const Weights& weights, int64_t dim) : linear(weights / "linear", dim, 2 * dim) {}
 
 at::Tensor AdaptiveNorm::operator()(const at::Tensor& x, const at::Tensor& condition) const {
-  const std::vector<at::Tensor> m = Parts(linear(condition), 2);  // scale first, unlike norm1
-  return ModulatedNorm(x, m[0], m[1]);
+  const std::vector<at::Tensor> m = linear(condition).chunk(2, -1);  // scale first, unlike norm1
+  return ModulatedNorm(x, m[1], m[0], kEps);
 }
 
 TimeTextEmbed::Embedder::Embedder(const Weights& weights, int64_t in, int64_t out)
@@ -69,12 +61,10 @@ HeadProjections::HeadProjections(const Weights& weights, Names names, int64_t he
 
 HeadProjections::Heads HeadProjections::operator()(const at::Tensor& x) const {
   auto split = [this](const at::Tensor& t) { return t.unflatten(-1, {heads, -1}); };
-  Heads result{split(q(x)), split(k(x)), split(v(x))};
-  if (norm_q.defined()) {
-    result.q = at::rms_norm(result.q, norm_q.sizes(), norm_q, kEps);
-    result.k = at::rms_norm(result.k, norm_k.sizes(), norm_k, kEps);
-  }
-  return result;
+  auto normed = [this](const at::Tensor& t, const at::Tensor& weight) {
+    return weight.defined() ? HeadNorm(t, weight, heads, kEps) : t;
+  };
+  return {split(normed(q(x), norm_q)), split(normed(k(x), norm_k)), split(v(x))};
 }
 
 at::Tensor Attend(const HeadProjections::Heads& heads, const RotaryTable* rotary) {
@@ -132,23 +122,24 @@ JointBlock::JointBlock(const Weights& weights, const Options& o)
 
 TokenStreams JointBlock::operator()(const TokenStreams& x, const at::Tensor& condition,
                                     const RotaryTable* rotary) const {
-  // (B, 1, D) each: shift, scale and gate of the attention, of the MLP, and of the second attention.
-  const std::vector<at::Tensor> m = Parts(norm1(condition), attn2 ? 9 : 6);
+  // (B, D) each: shift, scale and gate of the attention, of the MLP, and of the second attention.
+  const std::vector<at::Tensor> m = norm1(condition).chunk(attn2 ? 9 : 6, -1);
   const std::vector<at::Tensor> c =
-      norm1_context ? Parts((*norm1_context)(condition), 6) : std::vector<at::Tensor>();
+      norm1_context ? (*norm1_context)(condition).chunk(6, -1) : std::vector<at::Tensor>();
 
-  const TokenStreams attended =
-      attn({ModulatedNorm(x.image, m[1], m[0]),
-            norm1_context ? ModulatedNorm(x.text, c[1], c[0]) : (*last_norm1_context)(x.text, condition)},
-           rotary);
-  at::Tensor image = x.image + m[2] * attended.image;  // (B, N, D)
+  const TokenStreams attended = attn(
+      {ModulatedNorm(x.image, m[0], m[1], kEps),
+       norm1_context ? ModulatedNorm(x.text, c[0], c[1], kEps) : (*last_norm1_context)(x.text, condition)},
+      rotary);
+  at::Tensor image = GatedAdd(x.image, m[2], attended.image);  // (B, N, D)
   if (attn2)
-    image = image + m[8] * (*attn2)(ModulatedNorm(x.image, m[7], m[6]));  // also of the block's input
-  image = image + m[5] * ff(ModulatedNorm(image, m[4], m[3]));
+    image =
+        GatedAdd(image, m[8], (*attn2)(ModulatedNorm(x.image, m[6], m[7], kEps)));  // of the block's input
+  image = GatedAdd(image, m[5], ff(ModulatedNorm(image, m[3], m[4], kEps)));
   if (!norm1_context) return {image, at::Tensor()};
 
-  at::Tensor text = x.text + c[2] * attended.text;  // (B, L, D)
-  text = text + c[5] * (*ff_context)(ModulatedNorm(text, c[4], c[3]));
+  at::Tensor text = GatedAdd(x.text, c[2], attended.text);  // (B, L, D)
+  text = GatedAdd(text, c[5], (*ff_context)(ModulatedNorm(text, c[3], c[4], kEps)));
   return {image, text};
 }
 

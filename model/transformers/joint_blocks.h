@@ -21,10 +21,9 @@
 
 namespace easel {
 
-// Layer norm without parameters of its own, then scale and shift, (B, 1, D) each.
-at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift);
+inline constexpr double kJointNormEps = 1e-6;  // of every norm of these networks
 
-// diffusers' AdaLayerNormContinuous: ModulatedNorm by a linear map of the condition.
+// diffusers' AdaLayerNormContinuous: ModulatedNorm (nn/modulation.h) by a linear map of the condition.
 struct AdaptiveNorm {
   AdaptiveNorm(const Weights& weights, int64_t dim);
   // x (B, N, D), condition (B, D) → (B, N, D)

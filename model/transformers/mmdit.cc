@@ -142,8 +142,8 @@ at::Tensor MMDiT::Forward(const at::Tensor& latent, const at::Tensor& time,
               height, " x ", width);
 
   TokenStreams x;
-  x.image = net.pos_embed(latent.to(net.proj_out.weight.scalar_type()));  // (B, N, D)
-  x.text = net.context_embedder(conditioning.text);                       // (B, L, D)
+  x.image = net.pos_embed(latent.to(net.proj_out.options()));  // (B, N, D)
+  x.text = net.context_embedder(conditioning.text);            // (B, L, D)
   const at::Tensor condition =
       Silu(net.time_text_embed(time, /*guidance=*/{}, conditioning.pooled));  // (B, D)
   for (const JointBlock& block : net.transformer_blocks) x = block(x, condition, /*rotary=*/nullptr);

@@ -11,6 +11,7 @@
 #include "model/nn/activation.h"
 #include "model/nn/embedding.h"
 #include "model/nn/layers.h"
+#include "model/nn/modulation.h"
 
 namespace easel {
 namespace {
@@ -59,13 +60,12 @@ struct Block {
 
   at::Tensor operator()(at::Tensor x, const at::Tensor& modulation, const at::Tensor& text,
                         const at::Tensor& mask) const {
-    // (B, 1, D) each: shift, scale and gate of the self-attention, then of the MLP.
-    const std::vector<at::Tensor> m = (scale_shift_table + modulation).chunk(6, 1);
-    at::Tensor y = PlainLayerNorm(x, norm_eps) * (1 + m[1]) + m[0];  // (B, N, D)
-    x = x + m[2] * attn1(y, y);                                      // (B, N, D)
-    x = x + attn2(x, text, mask);                                    // (B, N, D): neither normed nor gated
-    y = PlainLayerNorm(x, norm_eps) * (1 + m[4]) + m[3];             // (B, N, D)
-    return x + m[5] * ff(y);                                         // (B, N, D)
+    // (B, D) each: shift, scale and gate of the self-attention, then of the MLP.
+    const std::vector<at::Tensor> m = (scale_shift_table + modulation).unbind(1);
+    const at::Tensor y = ModulatedNorm(x, m[0], m[1], norm_eps);  // (B, N, D)
+    x = GatedAdd(x, m[2], attn1(y, y));                           // (B, N, D)
+    x = x + attn2(x, text, mask);                                 // (B, N, D): neither normed nor gated
+    return GatedAdd(x, m[5], ff(ModulatedNorm(x, m[3], m[4], norm_eps)));  // (B, N, D)
   }
 
   at::Tensor scale_shift_table;  // (6, D)
@@ -153,9 +153,9 @@ at::Tensor PixArt::Forward(const at::Tensor& latent, const at::Tensor& time,
   for (const Block& block : net.transformer_blocks) x = block(x, modulation, text, mask);  // (B, N, D)
 
   const std::vector<at::Tensor> m =
-      (net.scale_shift_table + condition.unsqueeze(1)).chunk(2, 1);        // (B, 1, D) each
-  x = net.proj_out(PlainLayerNorm(x, kFinalNormEps) * (1 + m[1]) + m[0]);  // (B, N, p·p·out_channels)
-  return Transformer2DOutput(x, params_, height, width);                   // (B, C, H, W)
+      (net.scale_shift_table + condition.unsqueeze(1)).unbind(1);  // (B, D) each
+  x = net.proj_out(ModulatedNorm(x, m[0], m[1], kFinalNormEps));   // (B, N, p·p·out_channels)
+  return Transformer2DOutput(x, params_, height, width);           // (B, C, H, W)
 }
 
 }  // namespace easel

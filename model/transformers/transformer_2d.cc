@@ -70,6 +70,7 @@ bool IsNull(const JsonObject& config, std::string_view key) {
 Transformer2DPatches::Transformer2DPatches(const Weights& weights, const Transformer2DParams& p,
                                            double interpolation_scale)
     : proj(PatchProjection(weights / "proj", p.in_channels, p.dim(), p.patch_size)),
+      dim(p.dim()),
       patch_size(p.patch_size),
       base_size(p.sample_size / p.patch_size),
       interpolation_scale(interpolation_scale) {}
@@ -79,10 +80,9 @@ at::Tensor Transformer2DPatches::operator()(const at::Tensor& latent) const {
   TORCH_CHECK(height % patch_size == 0 && width % patch_size == 0,
               "the network takes latents whose sides are multiples of ", patch_size, ", not ", height, " x ",
               width);
-  const at::Tensor positions =
-      SpannedSinusoidalGrid(height / patch_size, width / patch_size, proj.weight.size(0), base_size,
-                            interpolation_scale, latent.device());                   // (N, D) float32
-  return (proj(Patchify(latent, patch_size)) + positions).to(latent.scalar_type());  // (B, N, D)
+  const at::Tensor positions = SpannedSinusoidalGrid(height / patch_size, width / patch_size, dim, base_size,
+                                                     interpolation_scale, latent.device());  // (N, D) float32
+  return (proj(Patchify(latent, patch_size)) + positions).to(latent.scalar_type());          // (B, N, D)
 }
 
 at::Tensor Transformer2DOutput(const at::Tensor& x, const Transformer2DParams& p, int64_t height,

@@ -43,7 +43,7 @@ struct Transformer2DPatches {
   at::Tensor operator()(const at::Tensor& latent) const;
 
   Linear proj;
-  int64_t patch_size, base_size;
+  int64_t dim, patch_size, base_size;
   double interpolation_scale;
 };
 

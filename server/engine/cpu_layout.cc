@@ -69,7 +69,7 @@ absl::StatusOr<CpuLayout> Measure(const Pipeline& pipeline, int cores) {
   EASEL_ASSIGN_OR_RETURN(const TokenizedPrompts prompts, pipeline.Tokenize(spec));
   EASEL_ASSIGN_OR_RETURN(const GuidedConditioning conditioning, pipeline.Encode(prompts));
   EASEL_ASSIGN_OR_RETURN(const std::unique_ptr<Sampler> sampler, pipeline.MakeSampler(spec));
-  const std::vector<DenoiseInput> one(1, NextInput(*sampler, conditioning, spec)), two(2, one[0]);
+  const std::vector<DenoiseInput> one(1, NextInput(*sampler, conditioning)), two(2, one[0]);
 
   CpuLayout best{.workers = 1, .threads = cores};
   const absl::Time began = absl::Now();

@@ -36,10 +36,11 @@ std::string DtypeName(c10::ScalarType dtype) {
   }
 }
 
-// Whether two pictures of a request start from the same tokens.
+// Whether two pictures of a request start from the same tokens, to be combined alike.
 bool SamePrompts(const GenerationSpec& a, const GenerationSpec& b) {
   return a.prompt == b.prompt && a.class_label == b.class_label && a.negative_prompt == b.negative_prompt &&
-         a.guidance_scale == b.guidance_scale;
+         a.guidance_scale == b.guidance_scale && a.true_cfg_scale == b.true_cfg_scale &&
+         a.guidance_rescale == b.guidance_rescale;
 }
 
 // The method that previews are made by, once checked.

@@ -196,7 +196,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   EASEL_RETURN_IF_ERROR(Guarded("denoise", [&] {
     std::vector<DenoiseInput> inputs;
     for (const Active* active : batch) {
-      inputs.push_back(NextInput(*active->sampler, *active->conditioning, active->job.spec));
+      inputs.push_back(NextInput(*active->sampler, *active->conditioning));
     }
     rows = RowCount(inputs);
     predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
@@ -261,7 +261,7 @@ Worker::Decoded Worker::Finish() {
     const absl::Time began = options_.now();
     Image image;
     const absl::Status status = Guarded("decode", [&]() -> absl::Status {
-      EASEL_ASSIGN_OR_RETURN(image, PipelineOf(active->job).Decode(active->sampler->Denoised()));
+      EASEL_ASSIGN_OR_RETURN(image, PipelineOf(active->job).Decode(active->sampler->Denoised(), active->job.spec));
       return absl::OkStatus();
     });
     active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
@@ -293,7 +293,8 @@ void Worker::ShowPreview(Active& active) {
   Image preview;
   const absl::Status status = Guarded("preview", [&]() -> absl::Status {
     EASEL_ASSIGN_OR_RETURN(
-        preview, PipelineOf(active.job).Preview(active.sampler->Denoised(), active.job.preview_method));
+        preview, PipelineOf(active.job).Preview(active.sampler->Denoised(), active.job.spec,
+                                                active.job.preview_method));
     return absl::OkStatus();
   });
   Measured(active.job, Stage::kPreview, began);

@@ -48,7 +48,7 @@ int Run(const std::string& directory, int threads) {
         spec.seed = samplers.size();
         samplers.push_back(*(*pipeline)->MakeSampler(spec));
       }
-      inputs.push_back(NextInput(*samplers[inputs.size()], conditioning, spec));
+      inputs.push_back(NextInput(*samplers[inputs.size()], conditioning));
     }
     const auto began = std::chrono::steady_clock::now();
     for (int i = 0; i < forwards; ++i) Denoise((*pipeline)->transformer(), inputs, threads, for_each);

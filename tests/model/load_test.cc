@@ -164,8 +164,9 @@ TEST_F(LoadTest, PreviewsAreLatentPixelsOrDecodedOnes) {
   auto pipeline = Load();
   ASSERT_TRUE(pipeline.ok()) << pipeline.status();
   at::Tensor latent = at::randn({4, 8, 8}, at::detail::createCPUGenerator(1));
-  EXPECT_EQ((*pipeline)->Preview(latent, "linear")->width, 8);
-  EXPECT_EQ((*pipeline)->Preview(latent, "decoder")->rgb, (*pipeline)->Decode(latent)->rgb);
+  const GenerationSpec spec = DefaultSpec((*pipeline)->info());
+  EXPECT_EQ((*pipeline)->Preview(latent, spec, "linear")->width, 8);
+  EXPECT_EQ((*pipeline)->Preview(latent, spec, "decoder")->rgb, (*pipeline)->Decode(latent, spec)->rgb);
 }
 
 TEST_F(LoadTest, WeightBytesAreThoseServed) {

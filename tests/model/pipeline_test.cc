@@ -205,16 +205,16 @@ TEST(Validate, TakesWhatIsAtTheLimits) {
 TEST(Decode, RefusesNanAsInternal) {
   auto pipeline = MakeAnalyticPipeline();
   at::Tensor latent = at::zeros({3, 16, 16});
-  EXPECT_TRUE(pipeline->Decode(latent).ok());
+  EXPECT_TRUE(pipeline->Decode(latent, DefaultSpec(*pipeline)).ok());
   latent[1][2][3] = std::nan("");
-  EXPECT_EQ(pipeline->Decode(latent).status().code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(pipeline->Preview(latent, "linear").status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(pipeline->Decode(latent, DefaultSpec(*pipeline)).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(pipeline->Preview(latent, DefaultSpec(*pipeline), "linear").status().code(), absl::StatusCode::kInternal);
 }
 
 TEST(Preview, KnowsItsMethodsOnly) {
   auto pipeline = MakeAnalyticPipeline();
-  EXPECT_TRUE(pipeline->Preview(at::zeros({3, 16, 16}), "linear").ok());
-  absl::Status status = pipeline->Preview(at::zeros({3, 16, 16}), "decoder").status();
+  EXPECT_TRUE(pipeline->Preview(at::zeros({3, 16, 16}), DefaultSpec(*pipeline), "linear").ok());
+  absl::Status status = pipeline->Preview(at::zeros({3, 16, 16}), DefaultSpec(*pipeline), "decoder").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("this model has linear"));
 }
