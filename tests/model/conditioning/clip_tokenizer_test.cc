@@ -161,7 +161,7 @@ TEST(ClipTokenizerLoad, NamesTheFault) {
   directory.Write("merges.txt", "a b</w>\na\n");
   EXPECT_THAT(LoadFault(directory), HasSubstr("merges.txt: line 2"));
   directory.Write("merges.txt", "a c\n");
-  EXPECT_THAT(LoadFault(directory), HasSubstr("the vocabulary has no c"));
+  EXPECT_THAT(LoadFault(directory), HasSubstr("merges.txt: merge 1 (a c): the vocabulary has no c"));
   directory.Write("merges.txt", "a b</w>\n");
   EXPECT_EQ(LoadFault(directory), "no fault");
   directory.Write("tokenizer_config.json", R"({"model_max_length": 1})");
