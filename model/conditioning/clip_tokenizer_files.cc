@@ -136,6 +136,7 @@ absl::Status ReadRoles(JsonObject& config, Roles* roles) {
       EASEL_RETURN_IF_ERROR(object->status());
     } else {
       role->token = {config.String(role->key), -1, false};
+      if (config.status().ok() && role->token.text.empty()) config.Fail(role->key, "is empty");
     }
   }
   return config.status();

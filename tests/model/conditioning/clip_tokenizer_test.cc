@@ -168,6 +168,10 @@ TEST(ClipTokenizerLoad, NamesTheFault) {
   EXPECT_THAT(LoadFault(directory), HasSubstr("model_max_length"));
   directory.Write("tokenizer_config.json", R"({"pad_token": "<pad>"})");
   EXPECT_THAT(LoadFault(directory), HasSubstr("no token <pad>, which is the pad_token"));
+  directory.Write("vocab.json", R"({"": 5, )" + std::string(kVocabulary).substr(1));
+  directory.Write("tokenizer_config.json", R"({"pad_token": ""})");  // would be found without end
+  EXPECT_THAT(LoadFault(directory), HasSubstr("key \"pad_token\": is empty"));
+  directory.Write("vocab.json", kVocabulary);
   directory.Write("tokenizer_config.json", R"({"added_tokens_decoder": {"4": {"content": "a"}}})");
   EXPECT_THAT(LoadFault(directory), HasSubstr("added token a: id 4"));
   directory.Write("tokenizer_config.json",
