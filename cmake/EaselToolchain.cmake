@@ -24,6 +24,14 @@ elseif(EASEL_SANITIZE)
   message(FATAL_ERROR "EASEL_SANITIZE is '${EASEL_SANITIZE}'; it takes address or thread")
 endif()
 
+if(EASEL_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR EASEL_SANITIZE)
+    message(FATAL_ERROR "EASEL_FUZZ needs clang (-DCMAKE_CXX_COMPILER=clang++) and brings its own sanitizers")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 # easel_library(name FILES... LINK targets...): a static library of this folder; includes are rooted at the repository.
 function(easel_library name)
   cmake_parse_arguments(ARG "" "" "FILES;LINK" ${ARGN})

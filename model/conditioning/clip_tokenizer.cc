@@ -98,7 +98,8 @@ std::vector<std::string> ClipWords(std::string_view text) {
 absl::StatusOr<std::unique_ptr<ClipTokenizer>> ClipTokenizer::Load(const std::string& directory) {
   EASEL_ASSIGN_OR_RETURN(ClipTokenizerFiles files, ReadClipTokenizerFiles(directory));
   absl::StatusOr<ByteLevelBpe> bpe = ByteLevelBpe::Create(files.vocabulary, files.merges, files.unknown);
-  if (!bpe.ok()) return absl::InvalidArgumentError(absl::StrCat(directory, ": ", bpe.status().message()));
+  if (!bpe.ok())
+    return absl::InvalidArgumentError(absl::StrCat(files.merges_path, ": ", bpe.status().message()));
   return std::unique_ptr<ClipTokenizer>(new ClipTokenizer(files, *std::move(bpe)));
 }
 

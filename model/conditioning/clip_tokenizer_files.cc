@@ -52,7 +52,8 @@ std::pair<std::string, std::string> SplitAtBlank(const std::string& line) {
   return {line.substr(0, blank), line.substr(blank + 1)};
 }
 
-absl::Status ReadMerges(const std::string& path, ClipTokenizerFiles* files) {
+absl::Status ReadMerges(ClipTokenizerFiles* files) {
+  const std::string& path = files->merges_path;
   EASEL_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxMergesBytes));
   int number = 0;
   for (std::string& line : std::vector<std::string>(absl::StrSplit(text, '\n'))) {
@@ -135,6 +136,7 @@ absl::Status ReadRoles(JsonObject& config, Roles* roles) {
       EASEL_RETURN_IF_ERROR(object->status());
     } else {
       role->token = {config.String(role->key), -1, false};
+      if (config.status().ok() && role->token.text.empty()) config.Fail(role->key, "is empty");
     }
   }
   return config.status();
@@ -206,13 +208,14 @@ absl::StatusOr<ClipTokenizerFiles> ReadClipTokenizerFiles(const std::string& dir
   files.max_length = kDefaultMaxLength;
   std::string vocabulary_path;
   if (exists("tokenizer.json")) {
-    vocabulary_path = directory + "/tokenizer.json";
+    vocabulary_path = files.merges_path = directory + "/tokenizer.json";
     EASEL_RETURN_IF_ERROR(ReadTokenizerJson(vocabulary_path, &files));
   } else {
     vocabulary_path = directory + "/vocab.json";
     EASEL_ASSIGN_OR_RETURN(JsonObject vocabulary, JsonObject::Open(vocabulary_path));
     EASEL_RETURN_IF_ERROR(ReadVocabulary(vocabulary, &files));
-    EASEL_RETURN_IF_ERROR(ReadMerges(directory + "/merges.txt", &files));
+    files.merges_path = directory + "/merges.txt";
+    EASEL_RETURN_IF_ERROR(ReadMerges(&files));
   }
   Roles roles;
   if (exists("special_tokens_map.json")) {

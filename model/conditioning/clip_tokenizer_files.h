@@ -20,6 +20,7 @@ struct SpecialToken {
 struct ClipTokenizerFiles {
   std::unordered_map<std::string, int64_t> vocabulary;
   std::vector<std::pair<std::string, std::string>> merges;  // in the order learnt
+  std::string merges_path;                                  // for errors
   std::vector<SpecialToken> special_tokens;
   int64_t start, end, unknown, padding;  // ids
   int64_t max_length;

@@ -161,13 +161,17 @@ TEST(ClipTokenizerLoad, NamesTheFault) {
   directory.Write("merges.txt", "a b</w>\na\n");
   EXPECT_THAT(LoadFault(directory), HasSubstr("merges.txt: line 2"));
   directory.Write("merges.txt", "a c\n");
-  EXPECT_THAT(LoadFault(directory), HasSubstr("the vocabulary has no c"));
+  EXPECT_THAT(LoadFault(directory), HasSubstr("merges.txt: merge 1 (a c): the vocabulary has no c"));
   directory.Write("merges.txt", "a b</w>\n");
   EXPECT_EQ(LoadFault(directory), "no fault");
   directory.Write("tokenizer_config.json", R"({"model_max_length": 1})");
   EXPECT_THAT(LoadFault(directory), HasSubstr("model_max_length"));
   directory.Write("tokenizer_config.json", R"({"pad_token": "<pad>"})");
   EXPECT_THAT(LoadFault(directory), HasSubstr("no token <pad>, which is the pad_token"));
+  directory.Write("vocab.json", R"({"": 5, )" + std::string(kVocabulary).substr(1));
+  directory.Write("tokenizer_config.json", R"({"pad_token": ""})");  // would be found without end
+  EXPECT_THAT(LoadFault(directory), HasSubstr("key \"pad_token\": is empty"));
+  directory.Write("vocab.json", kVocabulary);
   directory.Write("tokenizer_config.json", R"({"added_tokens_decoder": {"4": {"content": "a"}}})");
   EXPECT_THAT(LoadFault(directory), HasSubstr("added token a: id 4"));
   directory.Write("tokenizer_config.json",
