@@ -10,7 +10,7 @@ select=()
 case "$sanitizer" in
   "") ;;
   address)
-    select=(-L unit -R '^(io|engine|service|image|client)_tests\.')
+    select=(-L unit -R '^((io|engine|service|image|client)_tests|fuzz)\.')
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     ;;
   thread)

@@ -6,6 +6,8 @@ round gives one ratio; the table has the median, and the second lowest and secon
 
   forward-2, forward-8   one forward of 2 and of 8 rows on all cores, against the same weights and threads in eager PyTorch
                          (needs PYTHON, an interpreter that has PyPI's torch 2.11; else only the time is given)
+  dit-b-2                one forward of 2 rows of DiT-B/2's shape at 256×256 (random weights), against diffusers, eager and under
+                         torch.compile (PYTHON needs diffusers 0.42, too)
   overhead               a picture through easeld (gRPC, engine, previews every second step) against Pipeline::Generate, one thread each
   two-at-once            two pictures through easeld at once, two workers of one thread, against one Pipeline::Generate on one thread
   alone                  default flags: from request to PNG, to the first preview; from start to "listening"; memory
@@ -85,22 +87,22 @@ def ratio(numerators, denominators):
     return f"**{middle:.2f}** ({low:.2f} … {high:.2f})"
 
 
-def forward(options, rows):
-    forwards = max(1, 40 // rows)
-    ours = Side(options.build / "tests/denoise_bench", options.model, CORES)
-    sides = [ours]
-    if options.python:
-        sides.append(Side(options.python, ROOT / "tests/bench/eager_forward.py", options.model, CORES))
+def forward(options, workload, model, rows, forwards, against):
+    """Easel's forward, and each of `against`: its name, and more arguments of eager_forward.py."""
+    sides = [Side(options.build / "tests/denoise_bench", model, CORES)]
+    names = [name for name in against if options.python]
+    for name in names:
+        sides.append(Side(options.python, ROOT / "tests/bench/eager_forward.py", model, CORES, *against[name]))
     for side in sides:
         side.seconds(f"{rows} 3")
     times = [[side.seconds(f"{rows} {forwards}") for side in sides] for _ in range(options.rounds)]
     for side in sides:
         side.close()
     columns = list(zip(*times))
-    row(f"forward-{rows}", f"{CORES} threads", ms(columns[0]))
-    if options.python:
-        row(f"forward-{rows}", "eager PyTorch", ms(columns[1]))
-        row(f"forward-{rows}", "eager PyTorch ÷ Easel", ratio(columns[1], columns[0]))
+    row(workload, f"Easel, {CORES} threads", ms(columns[0]))
+    for name, column in zip(names, columns[1:]):
+        row(workload, f"{name}, {CORES} threads", ms(column))
+        row(workload, f"{name} ÷ Easel", ratio(column, columns[0]))
 
 
 def served(options, flags, lines):
@@ -143,8 +145,16 @@ def alone(options):
     row("alone", "easeld's memory after a load, and at the most", f"{memory / 1e6:.0f} MB, {most / 1e6:.0f} MB")
 
 
-WORKLOADS = {"forward-2": lambda o: forward(o, 2), "forward-8": lambda o: forward(o, 8), "overhead": overhead,
-             "two-at-once": two_at_once, "alone": alone}
+EAGER = {"eager PyTorch": []}
+WORKLOADS = {
+    "forward-2": lambda o: forward(o, "forward-2", o.model, 2, 20, EAGER),
+    "forward-8": lambda o: forward(o, "forward-8", o.model, 8, 5, EAGER),
+    "dit-b-2": lambda o: forward(o, "dit-b-2", ROOT / "tests/bench/configs/dit_b_2_256.json", 2, 1,
+                                 {"eager diffusers": [], "torch.compile": ["--compile"]}),
+    "overhead": overhead,
+    "two-at-once": two_at_once,
+    "alone": alone,
+}
 
 
 def main():
