@@ -9,7 +9,7 @@
 #include <string>
 
 #include "model/autoencoder/autoencoder_kl.h"
-#include "model/io/checkpoint.h"
+#include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
 #include "tests/testing/tensor_matchers.h"
 
@@ -18,21 +18,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-absl::StatusOr<std::unique_ptr<AutoencoderKL>> Load(const std::string& name) {
-  const std::string directory = EASEL_SOURCE_DIR "/tests/golden/data/autoencoder_families/" + name;
-  absl::StatusOr<JsonObject> config = JsonObject::Open(directory + "/config.json");
-  if (!config.ok()) return config.status();
-  auto params = AutoencoderKLParams::FromConfig(*config);
-  if (!params.ok()) return params.status();
-  auto checkpoint = Checkpoint::Open(directory, at::kCPU, at::kFloat);
-  if (!checkpoint.ok()) return checkpoint.status();
-  auto network = std::make_unique<AutoencoderKL>(*params, Weights(checkpoint->get()));
-  if (absl::Status status = (*checkpoint)->Finish(); !status.ok()) return status;
-  return network;
-}
-
 void ExpectGolden(const std::string& name) {
-  const auto network = Load(name);
+  const auto network = LoadGoldenNetwork<AutoencoderKL, AutoencoderKLParams>("autoencoder_families/" + name);
   ASSERT_TRUE(network.ok()) << network.status();
   const GoldenTensors golden = LoadGolden("autoencoder_families/" + name + ".safetensors");
   at::NoGradGuard no_grad;
@@ -95,7 +82,7 @@ TEST(AutoencoderTiling, NeedsTilesThatFit) {
 }
 
 TEST(AutoencoderTiling, APictureOfOneTileIsWhole) {
-  const auto network = Load("sd");
+  const auto network = LoadGoldenNetwork<AutoencoderKL, AutoencoderKLParams>("autoencoder_families/sd");
   ASSERT_TRUE(network.ok()) << network.status();
   at::NoGradGuard no_grad;
   const at::Tensor latent = at::randn({1, 4, 3, 3});  // no larger than a tile's stride

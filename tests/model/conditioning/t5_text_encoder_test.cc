@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "model/io/checkpoint.h"
+#include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
 #include "tests/testing/tensor_matchers.h"
 
@@ -20,21 +20,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-absl::StatusOr<std::unique_ptr<T5TextEncoder>> Load(const std::string& name, c10::ScalarType dtype) {
-  const std::string directory = EASEL_SOURCE_DIR "/tests/golden/data/t5_encoder/" + name;
-  absl::StatusOr<JsonObject> config = JsonObject::Open(directory + "/config.json");
-  if (!config.ok()) return config.status();
-  auto params = T5TextParams::FromConfig(*config);
-  if (!params.ok()) return params.status();
-  auto checkpoint = Checkpoint::Open(directory, at::kCPU, dtype);
-  if (!checkpoint.ok()) return checkpoint.status();
-  auto encoder = std::make_unique<T5TextEncoder>(*params, Weights(checkpoint->get()));
-  if (absl::Status status = (*checkpoint)->Finish(); !status.ok()) return status;
-  return encoder;
-}
-
 void ExpectGolden(const std::string& name) {
-  const auto encoder = Load(name, at::kFloat);
+  const auto encoder = LoadGoldenNetwork<T5TextEncoder, T5TextParams>("t5_encoder/" + name, at::kFloat);
   ASSERT_TRUE(encoder.ok()) << encoder.status();
   const GoldenTensors golden = LoadGolden("t5_encoder/" + name + ".safetensors");
   const at::Tensor ids = golden->Get("ids").to(at::kLong), mask = golden->Get("mask").to(at::kBool);
@@ -60,7 +47,7 @@ TEST(T5TextEncoderGolden, GatedByItsOwnKeysAndTwoTokenTables) { ExpectGolden("ga
 // Here the reference rounds too, so that what is compared is where it rounds: a network that is rounded elsewhere
 // (`wo` in float16, infinities not clamped) is off by far more, or not finite.
 void ExpectHalfGolden(const std::string& name, c10::ScalarType dtype, const std::string& key, double tolerance) {
-  const auto encoder = Load(name, dtype);
+  const auto encoder = LoadGoldenNetwork<T5TextEncoder, T5TextParams>("t5_encoder/" + name, dtype);
   ASSERT_TRUE(encoder.ok()) << encoder.status();
   const GoldenTensors golden = LoadGolden("t5_encoder/" + name + ".safetensors");
   at::NoGradGuard no_grad;

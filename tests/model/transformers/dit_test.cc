@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/io/checkpoint.h"
+#include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
 #include "tests/testing/tensor_matchers.h"
 
@@ -22,21 +22,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-absl::StatusOr<std::unique_ptr<DiT>> Load(const std::string& name) {
-  const std::string directory = EASEL_SOURCE_DIR "/tests/golden/data/diffusion_transformers/" + name;
-  absl::StatusOr<JsonObject> config = JsonObject::Open(directory + "/config.json");
-  if (!config.ok()) return config.status();
-  auto params = DiTParams::FromConfig(*config);
-  if (!params.ok()) return params.status();
-  auto checkpoint = Checkpoint::Open(directory, at::kCPU, at::kFloat);
-  if (!checkpoint.ok()) return checkpoint.status();
-  auto network = std::make_unique<DiT>(*params, Weights(checkpoint->get()));
-  if (absl::Status status = (*checkpoint)->Finish(); !status.ok()) return status;
-  return network;
-}
-
 void ExpectGolden(const std::string& name) {
-  const auto network = Load(name);
+  const auto network = LoadGoldenNetwork<DiT, DiTParams>("diffusion_transformers/" + name);
   ASSERT_TRUE(network.ok()) << network.status();
   const GoldenTensors golden = LoadGolden("diffusion_transformers/" + name + ".safetensors");
   Conditioning conditioning;

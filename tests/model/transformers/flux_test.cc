@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/io/checkpoint.h"
+#include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
 #include "tests/testing/tensor_matchers.h"
 
@@ -22,24 +22,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-absl::StatusOr<std::unique_ptr<Flux>> Load(const std::string& name, at::ScalarType dtype) {
-  const std::string directory = EASEL_SOURCE_DIR "/tests/golden/data/joint_transformers/" + name;
-  absl::StatusOr<JsonObject> config = JsonObject::Open(directory + "/config.json");
-  if (!config.ok()) return config.status();
-  auto params = FluxParams::FromConfig(*config);
-  if (!params.ok()) return params.status();
-  auto checkpoint = Checkpoint::Open(directory, at::kCPU, dtype);
-  if (!checkpoint.ok()) return checkpoint.status();
-  auto network = std::make_unique<Flux>(*params, Weights(checkpoint->get()));
-  if (absl::Status status = (*checkpoint)->Finish(); !status.ok()) return status;
-  return network;
-}
-
 // Compares with the golden tensors `kind` + size.
 void ExpectGolden(const std::string& name, const std::vector<std::string>& sizes,
                   at::ScalarType dtype = at::kFloat, const std::string& kind = "prediction_",
                   double tolerance = 1e-5) {
-  const auto network = Load(name, dtype);
+  const auto network = LoadGoldenNetwork<Flux, FluxParams>("joint_transformers/" + name, dtype);
   ASSERT_TRUE(network.ok()) << network.status();
   const GoldenTensors golden = LoadGolden("joint_transformers/" + name + ".safetensors");
   Conditioning conditioning;
