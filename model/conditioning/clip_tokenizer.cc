@@ -1,6 +1,7 @@
 #include "model/conditioning/clip_tokenizer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/conditioning/unicode_text.h"
@@ -136,17 +137,9 @@ void ClipTokenizer::AppendIds(std::u32string_view text, std::vector<int64_t>* id
 }
 
 Tokens ClipTokenizer::Tokenize(std::string_view text) const {
-  Tokens tokens;
-  tokens.ids.push_back(start_);
-  AppendIds(DecodeUtf8(text), &tokens.ids);
-  const size_t kept = std::min<size_t>(tokens.ids.size(), max_length_ - 1);
-  tokens.cut = static_cast<int>(tokens.ids.size() - kept);
-  tokens.ids.resize(kept);
-  tokens.ids.push_back(end_);
-  tokens.mask.assign(tokens.ids.size(), 1);
-  tokens.ids.resize(max_length_, padding_);
-  tokens.mask.resize(max_length_, 0);
-  return tokens;
+  std::vector<int64_t> ids = {start_};
+  AppendIds(DecodeUtf8(text), &ids);
+  return CutAndPad(std::move(ids), max_length_, end_, padding_);
 }
 
 }  // namespace easel

@@ -1,6 +1,7 @@
 #include "model/conditioning/t5_tokenizer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/conditioning/unicode_text.h"
@@ -100,21 +101,14 @@ void T5Tokenizer::AppendWords(std::u32string_view normalized, std::vector<int64_
 }
 
 Tokens T5Tokenizer::Tokenize(std::string_view text) const {
-  Tokens tokens;
-  auto append_id = [&](int64_t id) { tokens.ids.push_back(id); };
-  auto append_words = [&](std::u32string_view normalized) { AppendWords(normalized, &tokens.ids); };
+  std::vector<int64_t> ids;
+  auto append_id = [&](int64_t id) { ids.push_back(id); };
+  auto append_words = [&](std::u32string_view normalized) { AppendWords(normalized, &ids); };
   auto append_part = [&](std::u32string_view part) {
     SplitAtTokens(charsmap_.Normalize(part), normalized_tokens_, append_words, append_id);
   };
   SplitAtTokens(DecodeUtf8(text), raw_tokens_, append_part, append_id);
-  const size_t kept = std::min<size_t>(tokens.ids.size(), max_length_ - 1);
-  tokens.cut = static_cast<int>(tokens.ids.size() - kept);
-  tokens.ids.resize(kept);
-  tokens.ids.push_back(end_);
-  tokens.mask.assign(tokens.ids.size(), 1);
-  tokens.ids.resize(max_length_, padding_);
-  tokens.mask.resize(max_length_, 0);
-  return tokens;
+  return CutAndPad(std::move(ids), max_length_, end_, padding_);
 }
 
 }  // namespace easel

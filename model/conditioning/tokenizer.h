@@ -14,6 +14,9 @@ struct Tokens {
   int cut = 0;  // tokens of the prompt that did not fit and were cut off its end; the end token is kept
 };
 
+// A prompt's ids, with its start but without its end: cut where they and the end do not fit into max_length (≥ 1), ended, padded.
+Tokens CutAndPad(std::vector<int64_t> ids, int64_t max_length, int64_t end, int64_t padding);
+
 // Immutable; usable from any thread.
 class Tokenizer {
  public:

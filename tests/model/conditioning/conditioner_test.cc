@@ -41,7 +41,7 @@ class CountingEncoder : public TextEncoder {
     ++*calls_;
     const at::Tensor attended = mask.defined() ? mask : at::ones_like(ids, at::kBool);
     const at::Tensor hidden = at::stack({ids.to(at::kFloat), attended.to(at::kFloat)}, -1);
-    return {hidden, hidden.sum(1)};
+    return {hidden, hidden.sum(1), {}};
   }
   int64_t vocab_size() const override { return vocab_size_; }
   int64_t max_length() const override { return max_length_; }
