@@ -318,14 +318,15 @@ void Worker::EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting 
   accounting.total_seconds = seconds;
   if (was == JobQueue::Was::kWaiting) accounting.queue_seconds = seconds;
   const absl::StatusCode code = result.status().code();
+  // Counted first, so that the metrics already know what a caller has heard.
+  options_.observer->OnFinished(NameOf(job), code, accounting);
+  options_.observer->OnDepthChanged(was == JobQueue::Was::kWaiting ? -1 : 0,
+                                    was == JobQueue::Was::kActive ? -1 : 0);
   if (result.ok()) {
     job.listener->OnImage(*std::move(result), accounting);
   } else {
     job.listener->OnFailure(result.status(), accounting);
   }
-  options_.observer->OnFinished(NameOf(job), code, accounting);
-  options_.observer->OnDepthChanged(was == JobQueue::Was::kWaiting ? -1 : 0,
-                                    was == JobQueue::Was::kActive ? -1 : 0);
   queue_->Ended(options_.index, job, was);
 }
 

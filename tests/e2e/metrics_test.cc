@@ -107,7 +107,7 @@ TEST(MetricsTest, CountsWorkThatWasForNothing) {
   v1::GenerateRequest request = Staged(5);
   request.set_class_label(kNanClass);
   ASSERT_FALSE(Draw(*server, request).ok());
-  ASSERT_TRUE(Draw(*server, Staged(2)).ok());  // after which the first is over for certain
+  ASSERT_TRUE(Draw(*server, Staged(2)).ok());
   const std::string page = Get(server->app->metrics_address(), "/metrics");
   EXPECT_EQ(Sum(page, "easel_pictures_ended_total", {"code=\"OK\""}), 1);
   EXPECT_EQ(Sum(page, "easel_pictures_ended_total", {"code=\"INTERNAL\""}), 1);
