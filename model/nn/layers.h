@@ -27,7 +27,7 @@ struct Linear {
 
  private:
   PackedWeight packed_;
-  at::Tensor weight_;  // (out, in); undefined where packed_ is not, so that the memory is not there twice
+  at::Tensor weight_;  // (out, in); undefined where packed_ is defined, so that the memory is not there twice
   at::TensorOptions options_;
 };
 

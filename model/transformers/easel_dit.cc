@@ -118,10 +118,10 @@ at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, c
     mask = at::constant_pad_nd(conditioning.text_mask, {1, 0}, true).unsqueeze(1).unsqueeze(1);  // (B, 1, 1, 1 + L)
   }
   at::Tensor when = SinusoidalTime(time.to(at::kFloat) * kTimeScale, kTimeFrequencies).to(latent.dtype());
-  when = time_fc2_(Silu(time_fc1_(when)));             // (B, D)
+  when = time_fc2_(Silu(time_fc1_(when)));  // (B, D)
 
-  at::Tensor whole = at::cat({latent.flatten(1), when}, 1);                 // (B, C·H·W + D)
-  at::Tensor rough = Silu(layout_fc1_(what) + layout_latent_(whole));       // (B, layout_hidden)
+  at::Tensor whole = at::cat({latent.flatten(1), when}, 1);            // (B, C·H·W + D)
+  at::Tensor rough = Silu(layout_fc1_(what) + layout_latent_(whole));  // (B, layout_hidden)
   rough = rough + layout_mlp_fc2_(Silu(layout_mlp_fc1_(rough)));
   at::Tensor layout = layout_fc2_(rough).reshape({batch, x.size(1), params_.layout_dim});
   x = x + layout_out_(layout);
