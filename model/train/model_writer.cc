@@ -84,6 +84,8 @@ absl::Status WriteDenoiser(const std::string& directory, const DenoiserFiles& fi
   transformer.Set("context_dim", t.context_dim);
   transformer.Set("layout_hidden", t.layout_hidden);
   transformer.Set("layout_dim", t.layout_dim);
+  transformer.Set("recall_size", t.recall_size);
+  transformer.Set("recall_dim", t.recall_dim);
   EASEL_RETURN_IF_ERROR(WriteComponent(directory + "/transformer", "diffusion_pytorch_model.safetensors", transformer,
                                        files.transformer_tensors));
 

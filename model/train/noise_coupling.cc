@@ -40,8 +40,14 @@ NoiseCoupling::NoiseCoupling(const at::Tensor& latents, std::vector<std::vector<
 }
 
 int64_t NoiseCoupling::PictureOf(const at::Tensor& noise, int64_t group) const {
+  return PicturesOf(noise.unsqueeze(0), group).front();
+}
+
+std::vector<int64_t> NoiseCoupling::PicturesOf(const at::Tensor& noise, int64_t group) const {
   c10::NoGradGuard no_grad;
-  return groups_[group][at::addmv(biases_[group], pictures_[group], noise.flatten().to(at::kCPU)).argmax().item<int64_t>()];
+  at::Tensor scores = at::addmm(biases_[group], noise.flatten(1).to(at::kCPU), pictures_[group].t());
+  at::Tensor chosen = at::tensor(groups_[group], at::kLong).index_select(0, scores.argmax(1));
+  return {chosen.data_ptr<int64_t>(), chosen.data_ptr<int64_t>() + chosen.numel()};
 }
 
 }  // namespace easel

@@ -26,6 +26,8 @@ class NoiseCoupling {
 
   // The index of the picture that `noise` (C, H, W) becomes in this group.
   int64_t PictureOf(const at::Tensor& noise, int64_t group) const;
+  // The same for each row of (B, C, H, W).
+  std::vector<int64_t> PicturesOf(const at::Tensor& noise, int64_t group) const;
 
  private:
   std::vector<std::vector<int64_t>> groups_;

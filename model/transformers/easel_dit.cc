@@ -29,6 +29,8 @@ absl::StatusOr<EaselDiTParams> EaselDiTParams::FromConfig(JsonObject& config) {
   p.context_dim = config.Int("context_dim", 0);
   p.layout_hidden = config.Int("layout_hidden", p.layout_hidden);
   p.layout_dim = config.Int("layout_dim", p.layout_dim);
+  p.recall_size = config.Int("recall_size", p.recall_size);
+  p.recall_dim = config.Int("recall_dim", p.recall_dim);
   auto check = [&config](bool ok, std::string_view key, std::string_view want) {
     if (!ok && config.status().ok()) config.Fail(key, std::string(want));
   };
@@ -45,6 +47,9 @@ absl::StatusOr<EaselDiTParams> EaselDiTParams::FromConfig(JsonObject& config) {
   check(p.context_dim >= 0 && p.context_dim <= 65536, "context_dim", "must not be negative");
   check(p.layout_hidden > 0 && p.layout_hidden <= 65536, "layout_hidden", "must be positive");
   check(p.layout_dim > 0 && p.layout_dim <= 65536, "layout_dim", "must be positive");
+  check(p.recall_size >= 0 && p.recall_size <= 1000000, "recall_size", "must not be negative");
+  check(p.recall_size == 0 || p.context_dim > 0, "recall_size", "must be 0 in a network without text (context_dim 0)");
+  check(p.recall_dim > 0 && p.recall_dim <= 65536, "recall_dim", "must be positive");
   if (!config.status().ok()) return config.status();
   return p;
 }
@@ -80,6 +85,18 @@ at::Tensor EaselDiT::Block::operator()(at::Tensor x, const at::Tensor& condition
   return GatedAdd(x, m[5], fc2(Gelu(fc1(ModulatedNorm(x, m[3], m[4], kNormEps)), "tanh")));
 }
 
+EaselDiT::Recall::Recall(const Weights& weights, const EaselDiTParams& p)
+    : query(weights / "query", p.in_channels * p.img_size * p.img_size + 2 * p.embed_dim, p.recall_dim),
+      gain(weights / "gain", p.embed_dim, 1, Bias::kYes, Init::kZeros),
+      key(weights / "key", p.recall_dim, p.recall_size),
+      value(weights / "value", p.recall_size, p.context_dim, Bias::kNo) {}
+
+// The gain lets the scores grow as the latent gets clearer.
+at::Tensor EaselDiT::Recall::Scores(const at::Tensor& latent, const at::Tensor& when, const at::Tensor& kind) const {
+  at::Tensor asked = query(at::cat({latent.flatten(1), when, kind}, 1));  // (B, recall_dim)
+  return key(asked * at::exp(gain(when))).to(at::kFloat);
+}
+
 EaselDiT::EaselDiT(const EaselDiTParams& p, const Weights& weights)
     : params_(p),
       positions_(SinusoidalGrid(p.img_size / p.patch_size, p.embed_dim)),
@@ -100,10 +117,20 @@ EaselDiT::EaselDiT(const EaselDiTParams& p, const Weights& weights)
     pooled_proj_.emplace(weights / "pooled_proj", p.context_dim, p.embed_dim);
     null_token_ = weights.Take("null_token", {1, 1, p.context_dim}, Init::kNormal02);
   }
+  if (p.recall_size > 0) recall_.emplace(weights / "recall", p);
   positions_ = positions_.to(patch_embed_.options());
   for (int64_t i = 0; i < p.depth; ++i) {
     blocks_.emplace_back(weights / "blocks" / i, p, /*has_cross_attention=*/p.context_dim > 0 && i % 2 == 0);
   }
+}
+
+at::Tensor EaselDiT::EmbedTime(const at::Tensor& time, at::ScalarType dtype) const {
+  at::Tensor when = SinusoidalTime(time.to(at::kFloat) * kTimeScale, kTimeFrequencies).to(dtype);
+  return time_fc2_(Silu(time_fc1_(when)));
+}
+
+at::Tensor EaselDiT::RecallScores(const at::Tensor& latent, const at::Tensor& time, const at::Tensor& label) const {
+  return recall_->Scores(latent, EmbedTime(time, latent.scalar_type()), class_embed_.index_select(0, label));
 }
 
 at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, const Conditioning& conditioning) const {
@@ -112,13 +139,17 @@ at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, c
 
   at::Tensor what = class_embed_.index_select(0, conditioning.label);  // (B, D): what to draw, whatever the time
   at::Tensor text, mask;
+  at::Tensor when = EmbedTime(time, latent.scalar_type());                    // (B, D)
   if (pooled_proj_) {
-    what = what + (*pooled_proj_)(conditioning.pooled);
+    at::Tensor pooled = conditioning.pooled;
+    if (recall_) {
+      at::Tensor recalled = recall_->value(at::softmax(recall_->Scores(latent, when, what), 1).to(pooled.dtype()));
+      pooled = at::where(conditioning.text_mask.any(1, /*keepdim=*/true), pooled, recalled);
+    }
+    what = what + (*pooled_proj_)(pooled);
     text = at::cat({null_token_.expand({batch, 1, params_.context_dim}).to(conditioning.text.dtype()), conditioning.text}, 1);
     mask = at::constant_pad_nd(conditioning.text_mask, {1, 0}, true).unsqueeze(1).unsqueeze(1);  // (B, 1, 1, 1 + L)
   }
-  at::Tensor when = SinusoidalTime(time.to(at::kFloat) * kTimeScale, kTimeFrequencies).to(latent.dtype());
-  when = time_fc2_(Silu(time_fc1_(when)));  // (B, D)
 
   at::Tensor whole = at::cat({latent.flatten(1), when}, 1);            // (B, C·H·W + D)
   at::Tensor rough = Silu(layout_fc1_(what) + layout_latent_(whole));  // (B, layout_hidden)

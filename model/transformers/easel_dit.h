@@ -10,6 +10,10 @@
 // which picture it is to be, the whole latent decides in one place (the posterior over known pictures is a softmax of linear
 // functions of it).
 //
+// Where there is no text, a *recall* may stand in for the pooled text: the latent as a whole, the time and the class are scored
+// against known pictures, and the softmax of the scores mixes what each of them would be called. A row that asks for nothing is
+// then drawn as surely as one that names its picture; without, a small network draws a blend of several.
+//
 // A row without text has text_mask all false and zeros in text and pooled; one without class has label = num_classes. So
 // prompts, classes and unconditional requests share a forward.
 #pragma once
@@ -38,6 +42,8 @@ struct EaselDiTParams {
   int64_t context_dim = 0;   // width of text and pooled; 0: no text
   int64_t layout_hidden = 512;
   int64_t layout_dim = 32;   // numbers per patch in the layout
+  int64_t recall_size = 0;   // known pictures, K; 0: no recall. Needs text
+  int64_t recall_dim = 256;  // width of the scores' query
 
   // config.json's keys are these fields' names. An error names file and key.
   static absl::StatusOr<EaselDiTParams> FromConfig(JsonObject& config);
@@ -50,7 +56,17 @@ class EaselDiT : public Transformer {
   at::Tensor Forward(const at::Tensor& latent, const at::Tensor& time, const Conditioning& conditioning) const override;
   const EaselDiTParams& params() const { return params_; }
 
+  // The logits (B, K) over the known pictures that a row without text recalls by; float32. `label` (B). Differentiable. REQUIRES:
+  // recall_size > 0.
+  at::Tensor RecallScores(const at::Tensor& latent, const at::Tensor& time, const at::Tensor& label) const;
+
  private:
+  struct Recall {
+    Recall(const Weights& weights, const EaselDiTParams& params);
+    at::Tensor Scores(const at::Tensor& latent, const at::Tensor& when, const at::Tensor& kind) const;
+    Linear query, gain, key;
+    Linear value;  // K → context_dim: the pooled text of each known picture
+  };
   struct CrossAttention {
     CrossAttention(const Weights& weights, int64_t dim, int64_t context_dim, int64_t heads);
     at::Tensor operator()(const at::Tensor& x, const at::Tensor& text, const at::Tensor& mask) const;
@@ -68,6 +84,8 @@ class EaselDiT : public Transformer {
     Linear fc1, fc2;
   };
 
+  at::Tensor EmbedTime(const at::Tensor& time, at::ScalarType dtype) const;  // (B, D)
+
   EaselDiTParams params_;
   at::Tensor positions_;  // (N, D), computed
   Linear patch_embed_;
@@ -75,6 +93,7 @@ class EaselDiT : public Transformer {
   at::Tensor class_embed_;  // (num_classes + 1, D)
   std::optional<Linear> pooled_proj_;
   at::Tensor null_token_;  // (1, 1, context_dim): what a row attends to before any word, so that a row without text has a key
+  std::optional<Recall> recall_;
   Linear layout_fc1_, layout_latent_, layout_mlp_fc1_, layout_mlp_fc2_, layout_fc2_, layout_out_;
   std::vector<Block> blocks_;
   Linear final_modulation_, final_proj_;

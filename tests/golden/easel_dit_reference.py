@@ -100,7 +100,7 @@ class Block(nn.Module):
 
 class EaselDiT(nn.Module):
     def __init__(self, img_size, patch_size, in_channels, embed_dim, depth, num_heads, mlp_ratio=4, num_classes=0,
-                 context_dim=0, layout_hidden=512, layout_dim=32):
+                 context_dim=0, layout_hidden=512, layout_dim=32, recall_size=0, recall_dim=256):
         super().__init__()
         self.patch_size, self.grid, self.context_dim = patch_size, img_size // patch_size, context_dim
         patch = in_channels * patch_size**2
@@ -113,6 +113,12 @@ class EaselDiT(nn.Module):
             self.pooled_proj = nn.Linear(context_dim, embed_dim)
             self.null_token = nn.Parameter(torch.zeros(1, 1, context_dim))
         whole = in_channels * img_size**2 + embed_dim
+        self.recall = None
+        if recall_size:
+            self.recall = nn.ModuleDict({"query": nn.Linear(whole + embed_dim, recall_dim),
+                                         "gain": nn.Linear(embed_dim, 1),
+                                         "key": nn.Linear(recall_dim, recall_size),
+                                         "value": nn.Linear(recall_size, context_dim, bias=False)})
         self.layout = nn.ModuleDict({"fc1": nn.Linear(embed_dim, layout_hidden),
                                      "latent": nn.Linear(whole, layout_hidden, bias=False),
                                      "mlp": nn.ModuleDict({"fc1": nn.Linear(layout_hidden, 2 * layout_hidden),
@@ -130,13 +136,18 @@ class EaselDiT(nn.Module):
         x = self.patch_embed(patches) + self.positions  # (B, N, D)
 
         what = self.class_embed(label)  # (B, D)
+        when = sinusoidal_time(time * TIME_SCALE, TIME_FREQUENCIES).to(latent.dtype)
+        when = self.time_embed["fc2"](F.silu(self.time_embed["fc1"](when)))  # (B, D)
         mask = None
         if self.context_dim:
+            if self.recall is not None:
+                query = self.recall["query"](torch.cat([latent.flatten(1), when, what], 1))
+                scores = self.recall["key"](query * torch.exp(self.recall["gain"](when)))  # (B, recall_size)
+                recalled = self.recall["value"](scores.softmax(1))
+                pooled = torch.where(text_mask.any(1, keepdim=True), pooled, recalled)
             what = what + self.pooled_proj(pooled)
             text = torch.cat([self.null_token.expand(b, -1, -1), text], 1)
             mask = F.pad(text_mask, (1, 0), value=True)[:, None, None]  # (B, 1, 1, 1 + L)
-        when = sinusoidal_time(time * TIME_SCALE, TIME_FREQUENCIES).to(latent.dtype)
-        when = self.time_embed["fc2"](F.silu(self.time_embed["fc1"](when)))  # (B, D)
 
         whole = torch.cat([latent.flatten(1), when], 1)
         rough = F.silu(self.layout["fc1"](what) + self.layout["latent"](whole))  # (B, layout_hidden)

@@ -16,7 +16,7 @@ from easel_dit_reference import EaselDiT
 SHAPE = dict(img_size=6, patch_size=2, in_channels=3, embed_dim=24, num_heads=3, layout_hidden=14, layout_dim=5)
 CONFIGS = {
     # embed_dim · mlp_ratio is 55.2: the fraction is cut off.
-    "text_and_class": dict(depth=3, mlp_ratio=2.3, num_classes=5, context_dim=20, **SHAPE),
+    "text_and_class": dict(depth=3, mlp_ratio=2.3, num_classes=5, context_dim=20, recall_size=11, recall_dim=9, **SHAPE),
     "text": dict(depth=2, num_classes=0, context_dim=20, **SHAPE),
     "class": dict(depth=2, num_classes=5, context_dim=0, **SHAPE),
 }

@@ -101,6 +101,8 @@ TEST(EaselDiTRows, Tiny) {
   params.context_dim = 20;
   params.layout_hidden = 14;
   params.layout_dim = 5;
+  params.recall_size = 11;
+  params.recall_dim = 9;
   ExpectRowsKeepTheirBits(params, /*tokens=*/7);
 }
 
@@ -109,6 +111,7 @@ TEST(EaselDiTRows, AsWideAsShipped) {
   params.depth = 2;  // one block of each kind
   params.num_classes = 26;
   params.context_dim = 192;
+  params.recall_size = 1097;
   ExpectRowsKeepTheirBits(params, /*tokens=*/24);
 }
 
@@ -140,6 +143,7 @@ TEST(EaselDiTParams, AbsentKeysHaveDefaultsWhereTheShapeDoesNotNeedThem) {
   EXPECT_EQ(params->mlp_ratio, 4);
   EXPECT_EQ(params->layout_hidden, 512);
   EXPECT_EQ(params->layout_dim, 32);
+  EXPECT_EQ(params->recall_size, 0);
 }
 
 TEST(EaselDiTParams, AbsentKeysOfTheShapeAreNamed) {
@@ -159,7 +163,7 @@ TEST(EaselDiTParams, FaultsNameFileAndKey) {
       {"embed_dim", "25"},  {"embed_dim", "28"},       {"embed_dim", "0"},    {"depth", "0"},
       {"depth", "1000000"}, {"num_heads", "0"},        {"num_heads", "2.5"},  {"mlp_ratio", "0"},
       {"mlp_ratio", "NaN"}, {"num_classes", "-1"},     {"context_dim", "-1"}, {"layout_hidden", "0"},
-      {"layout_dim", "-1"}, {"layout_dim", "1000000"},
+      {"layout_dim", "-1"}, {"layout_dim", "1000000"}, {"recall_size", "-1"}, {"recall_size", "9"}, {"recall_dim", "0"},
   };
   for (const auto& [key, value] : cases) {
     const auto params = Read(ConfigWith(key, value));
