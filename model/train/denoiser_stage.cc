@@ -301,14 +301,16 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
     NamedTensors kept;
     for (const auto& [name, t] : networks.weights.parameters()) kept.emplace_back(name, t.detach().clone());
     EASEL_RETURN_IF_ERROR(CopyTensors(ema.averages(), networks.weights.parameters()));
-    Evaluation e = Evaluate(dataset, pixels, /*names=*/60, /*per_class=*/1, [&](const std::vector<DrawRequest>& requests) {
+    Evaluation e = Evaluate(dataset, pixels, /*names=*/60, /*per_class=*/1, /*unconditional=*/20, [&](const std::vector<DrawRequest>& requests) {
       return DrawAll(networks, *tokenizer, autoencoder, requests, o, null_class);
     });
-    std::printf("denoiser: step %ld: of %d names %.1f %% nearest, %.1f %% among five; of %d class requests %.1f %%\n", step, e.names,
-                100 * e.name_first, 100 * e.name_among_five, e.classes, 100 * e.class_right);
+    std::printf("denoiser: step %ld: of %d names %.1f %% nearest, %.1f %% among five; of %d class requests %.1f %%; of %d "
+                "unconditional ones %.1f %% clean\n", step, e.names, 100 * e.name_first, 100 * e.name_among_five, e.classes,
+                100 * e.class_right, e.unconditional, 100 * e.unconditional_clean);
     std::fflush(stdout);
     std::vector<at::Tensor> shown = e.name_pictures;
     shown.insert(shown.end(), e.class_pictures.begin(), e.class_pictures.end());
+    shown.insert(shown.end(), e.unconditional_pictures.begin(), e.unconditional_pictures.end());
     EASEL_RETURN_IF_ERROR(WritePictureGrid(absl::StrCat(o.work, "/denoiser-", step, ".png"), shown, 20));
     DenoiserFiles files{dit, text, Under("transformer.", ema.averages()), Under("text_encoder.", ema.averages()),
                         dataset.class_names(), kDefaultSteps, kDefaultGuidance};

@@ -19,14 +19,13 @@ at::Tensor Small(const at::Tensor& pixels) {  // (N, 3, H, W) → (N, 3·32·32)
 
 }  // namespace
 
-Evaluation Evaluate(const EmojiDataset& dataset, const at::Tensor& pixels, int names, int per_class, const Draw& draw) {
+Evaluation Evaluate(const EmojiDataset& dataset, const at::Tensor& pixels, int names, int per_class, int unconditional,
+                    const Draw& draw) {
   c10::NoGradGuard no_grad;
   const int64_t count = dataset.pictures().size();
   at::Tensor known = Small(pixels);
-  auto nearest = [&](const std::vector<at::Tensor>& drawn) {  // (requests, count), nearest first
-    at::Tensor distance = at::cdist(Small(at::stack(drawn)), known);
-    return distance.argsort(int64_t{1});
-  };
+  // (requests, count)
+  auto distances = [&](const std::vector<at::Tensor>& drawn) { return at::cdist(Small(at::stack(drawn)), known); };
 
   std::vector<int64_t> order(count);
   std::iota(order.begin(), order.end(), 0);
@@ -35,19 +34,23 @@ Evaluation Evaluate(const EmojiDataset& dataset, const at::Tensor& pixels, int n
   order.resize(std::min<int64_t>(names, count));
 
   Evaluation result;
-  for (size_t i = 0; i < order.size(); ++i) {
-    result.name_requests.push_back({dataset.pictures()[order[i]].name, std::nullopt, i});
-  }
+  std::vector<DrawRequest> name_requests, class_requests, unconditional_requests;
+  for (size_t i = 0; i < order.size(); ++i) name_requests.push_back({dataset.pictures()[order[i]].name, std::nullopt, i});
   for (size_t label = 0; label < dataset.class_names().size(); ++label) {
     for (int i = 0; i < per_class; ++i) {
-      result.class_requests.push_back({std::nullopt, static_cast<int64_t>(label), 1000 + label * 100 + i});
+      class_requests.push_back({std::nullopt, static_cast<int64_t>(label), 1000 + label * 100 + i});
     }
   }
-  result.names = result.name_requests.size();
-  result.classes = result.class_requests.size();
+  for (int i = 0; i < unconditional; ++i) unconditional_requests.push_back({std::nullopt, std::nullopt, 10000u + i});
+  result.names = name_requests.size();
+  result.classes = class_requests.size();
+  result.unconditional = unconditional;
+  double usual = 0;  // distance of a named picture to its nearest
   if (result.names > 0) {
-    result.name_pictures = draw(result.name_requests);
-    at::Tensor found = nearest(result.name_pictures);
+    result.name_pictures = draw(name_requests);
+    at::Tensor distance = distances(result.name_pictures);
+    usual = at::quantile(std::get<0>(distance.min(1)), 0.95).item<double>();
+    at::Tensor found = distance.argsort(int64_t{1});  // nearest first
     int first = 0, five = 0;
     for (int i = 0; i < result.names; ++i) {
       for (int k = 0; k < 5; ++k) {
@@ -60,13 +63,19 @@ Evaluation Evaluate(const EmojiDataset& dataset, const at::Tensor& pixels, int n
     result.name_among_five = static_cast<double>(five) / result.names;
   }
   if (result.classes > 0) {
-    result.class_pictures = draw(result.class_requests);
-    at::Tensor found = nearest(result.class_pictures);
+    result.class_pictures = draw(class_requests);
+    at::Tensor found = distances(result.class_pictures).argmin(1);
     int right = 0;
     for (int i = 0; i < result.classes; ++i) {
-      right += dataset.pictures()[found[i][0].item<int64_t>()].label == *result.class_requests[i].class_label;
+      right += dataset.pictures()[found[i].item<int64_t>()].label == *class_requests[i].class_label;
     }
     result.class_right = static_cast<double>(right) / result.classes;
+  }
+  if (result.unconditional > 0) {
+    result.unconditional_pictures = draw(unconditional_requests);
+    const auto [distance, found] = distances(result.unconditional_pictures).min(1);
+    result.unconditional_clean = distance.le(usual).to(at::kFloat).mean().item<double>();
+    result.unconditional_different = static_cast<int>(std::get<0>(at::_unique(found)).numel());
   }
   return result;
 }

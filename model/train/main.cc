@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   ev->add_option("--grids", evaluation.grids, "directory to write sample grids to");
   ev->add_option("--names", evaluation.names, "how many names to ask for")->capture_default_str();
   ev->add_option("--per-class", evaluation.per_class, "pictures of each class")->capture_default_str();
+  ev->add_option("--unconditional", evaluation.unconditional, "pictures of nothing in particular")->capture_default_str();
   ev->add_option("--threads", threads, "CPU threads (0: as many as cores)")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 

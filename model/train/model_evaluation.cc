@@ -66,14 +66,17 @@ absl::Status EvaluateModel(const EmojiDataset& dataset, const ModelEvaluationOpt
   at::Tensor pixels = AllPixels(dataset, at::kCPU);
   std::printf("autoencoder: %.2f dB over %ld pictures\n", ReconstructionPsnr(autoencoder, pixels), pixels.size(0));
 
-  Evaluation e = Evaluate(dataset, pixels, o.names, o.per_class, draw);
+  Evaluation e = Evaluate(dataset, pixels, o.names, o.per_class, o.unconditional, draw);
   EASEL_RETURN_IF_ERROR(failure);
   std::printf("names: of %d, the nearest picture is the one named for %.1f %%, among the nearest five for %.1f %%\n", e.names,
               100 * e.name_first, 100 * e.name_among_five);
   std::printf("classes: of %d requests, the nearest picture is of the class for %.1f %%\n", e.classes, 100 * e.class_right);
+  std::printf("nothing asked for: of %d pictures, %.1f %% are as near to a training picture as 95 %% of the named ones; they are of %d different "
+              "things\n", e.unconditional, 100 * e.unconditional_clean, e.unconditional_different);
   if (o.grids.empty()) return absl::OkStatus();
   EASEL_RETURN_IF_ERROR(WritePictureGrid(o.grids + "/names.png", e.name_pictures, 20));
   EASEL_RETURN_IF_ERROR(WritePictureGrid(o.grids + "/classes.png", e.class_pictures, 2 * o.per_class));
+  EASEL_RETURN_IF_ERROR(WritePictureGrid(o.grids + "/unconditional.png", e.unconditional_pictures, 20));
   std::vector<DrawRequest> unseen;
   for (const char* prompt : kUnseenPrompts) unseen.push_back({prompt, std::nullopt, 1});
   EASEL_RETURN_IF_ERROR(WritePictureGrid(o.grids + "/unseen.png", draw(unseen), 10));
