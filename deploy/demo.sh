@@ -35,7 +35,7 @@ draw 05-soccer-ball    "soccer ball" --guidance-scale 1 --seed 5
 draw 06-sailboat       "sailboat" --seed 6
 draw 07-fruit          --class-name fruit --seed 7
 draw 08-vehicle        --class-name vehicle --seed 8
-draw 09-bird           --class-name bird --steps 40 --seed 9
+draw 09-bird           --class-name bird --steps 40 --seed 12
 draw 10-unconditional  --seed 10
 echo "demo: 10 requests are on their way; watching one more form:"
 preview=()
