@@ -11,6 +11,7 @@
 
 #include "model/autoencoder/tiling.h"
 #include "model/nn/layers.h"
+#include "model/nn/packed_convolution.h"
 
 namespace easel {
 namespace {
@@ -23,24 +24,23 @@ constexpr int64_t kMaxLevels = 10;
 constexpr int64_t kMaxSampleSize = 1 << 16;
 
 struct ResnetBlock {
-  ResnetBlock(const Weights& weights, int64_t in, int64_t out, int64_t groups)
+  ResnetBlock(const Weights& weights, int64_t in, int64_t out, int64_t groups, Packing packing)
       : norm1(weights / "norm1", groups, in, kEps),
-        conv1(weights / "conv1", in, out, /*kernel=*/3, /*stride=*/1, /*padding=*/1),
+        conv1(weights / "conv1", in, out, packing),
         norm2(weights / "norm2", groups, out, kEps),
-        conv2(weights / "conv2", out, out, /*kernel=*/3, /*stride=*/1, /*padding=*/1) {
+        conv2(weights / "conv2", out, out, packing) {
     if (in != out) conv_shortcut.emplace(weights / "conv_shortcut", in, out, /*kernel=*/1);
   }
 
   at::Tensor operator()(const at::Tensor& x) const {
-    at::Tensor h = conv1(at::silu(norm1(x)));
-    h = conv2(at::silu(norm2(h)));
-    return (conv_shortcut ? (*conv_shortcut)(x) : x) + h;
+    const at::Tensor h = conv1(SiluOfNorm(norm1, x));
+    return conv2(SiluOfNorm(norm2, h), /*add=*/conv_shortcut ? (*conv_shortcut)(x) : x);
   }
 
   GroupNorm norm1;
-  Conv2d conv1;
+  Conv3x3 conv1;
   GroupNorm norm2;
-  Conv2d conv2;
+  Conv3x3 conv2;
   std::optional<Conv2d> conv_shortcut;
 };
 
@@ -69,9 +69,9 @@ struct Attention {
 };
 
 struct MidBlock {
-  MidBlock(const Weights& weights, int64_t channels, int64_t groups, bool add_attention)
-      : resnet0(weights / "resnets" / 0, channels, channels, groups),
-        resnet1(weights / "resnets" / 1, channels, channels, groups) {
+  MidBlock(const Weights& weights, int64_t channels, int64_t groups, bool add_attention, Packing packing)
+      : resnet0(weights / "resnets" / 0, channels, channels, groups, packing),
+        resnet1(weights / "resnets" / 1, channels, channels, groups, packing) {
     if (add_attention) attention.emplace(weights / "attentions" / 0, channels, groups);
   }
 
@@ -88,30 +88,32 @@ struct MidBlock {
 
 // One resolution: resnets, then the way to the next one.
 struct Level {
-  Level(const Weights& weights, int64_t in, int64_t out, int64_t layers, int64_t groups) {
+  Level(const Weights& weights, int64_t in, int64_t out, int64_t layers, int64_t groups, Packing packing) {
     for (int64_t i = 0; i < layers; ++i)
-      resnets.emplace_back(weights / "resnets" / i, i == 0 ? in : out, out, groups);
+      resnets.emplace_back(weights / "resnets" / i, i == 0 ? in : out, out, groups, packing);
   }
 
   std::vector<ResnetBlock> resnets;
-  std::optional<Conv2d> resample;  // none at the last level
+  std::optional<Conv2d> downsample;  // neither at the last level
+  std::optional<Conv3x3> upsample;
 };
 
 at::Tensor Downsample(const Conv2d& conv, const at::Tensor& x) {
   return conv(at::constant_pad_nd(x, {0, 1, 0, 1}));  // right and bottom only, as the networks were trained
 }
 
-at::Tensor Upsample(const Conv2d& conv, const at::Tensor& x) {
+at::Tensor Upsample(const Conv3x3& conv, const at::Tensor& x) {
   return conv(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}));
 }
 
 }  // namespace
 
 struct AutoencoderKL::Encoder {
+  static constexpr Packing kPacking = Packing::kNo;  // nothing that is served encodes pictures
   Encoder(const AutoencoderKLParams& params, const Weights& weights, const Weights& quant_weights)
       : conv_in(weights / "conv_in", params.in_channels, params.block_out_channels.front(), 3, 1, 1),
         mid_block(weights / "mid_block", params.block_out_channels.back(), params.norm_num_groups,
-                  params.mid_block_add_attention),
+                  params.mid_block_add_attention, kPacking),
         conv_norm_out(weights / "conv_norm_out", params.norm_num_groups, params.block_out_channels.back(),
                       kEps),
         conv_out(weights / "conv_out", params.block_out_channels.back(), 2 * params.latent_channels, 3, 1,
@@ -121,10 +123,11 @@ struct AutoencoderKL::Encoder {
     for (int64_t i = 0; i < levels; ++i) {
       const int64_t out = params.block_out_channels[i];
       const Weights block = weights / "down_blocks" / i;
-      down_blocks.emplace_back(block, channels, out, params.layers_per_block, params.norm_num_groups);
+      down_blocks.emplace_back(block, channels, out, params.layers_per_block, params.norm_num_groups,
+                               kPacking);
       if (i + 1 < levels) {
-        down_blocks.back().resample.emplace(block / "downsamplers" / 0 / "conv", out, out, /*kernel=*/3,
-                                            /*stride=*/2);
+        down_blocks.back().downsample.emplace(block / "downsamplers" / 0 / "conv", out, out, /*kernel=*/3,
+                                              /*stride=*/2);
       }
       channels = out;
     }
@@ -137,10 +140,10 @@ struct AutoencoderKL::Encoder {
     at::Tensor h = conv_in(pixels);
     for (const Level& level : down_blocks) {
       for (const ResnetBlock& resnet : level.resnets) h = resnet(h);
-      if (level.resample) h = Downsample(*level.resample, h);
+      if (level.downsample) h = Downsample(*level.downsample, h);
     }
     h = mid_block(h);
-    h = conv_out(at::silu(conv_norm_out(h)));  // (B, 2C, h, w)
+    h = conv_out(SiluOfNorm(conv_norm_out, h));  // (B, 2C, h, w)
     return quant_conv ? (*quant_conv)(h) : h;
   }
 
@@ -153,10 +156,11 @@ struct AutoencoderKL::Encoder {
 };
 
 struct AutoencoderKL::Decoder {
+  static constexpr Packing kPacking = Packing::kYes;
   Decoder(const AutoencoderKLParams& params, const Weights& weights, const Weights& post_quant_weights)
       : conv_in(weights / "conv_in", params.latent_channels, params.block_out_channels.back(), 3, 1, 1),
         mid_block(weights / "mid_block", params.block_out_channels.back(), params.norm_num_groups,
-                  params.mid_block_add_attention),
+                  params.mid_block_add_attention, kPacking),
         conv_norm_out(weights / "conv_norm_out", params.norm_num_groups, params.block_out_channels.front(),
                       kEps),
         conv_out(weights / "conv_out", params.block_out_channels.front(), params.out_channels, 3, 1, 1) {
@@ -165,11 +169,10 @@ struct AutoencoderKL::Decoder {
     for (int64_t i = 0; i < levels; ++i) {
       const int64_t out = params.block_out_channels[levels - 1 - i];
       const Weights block = weights / "up_blocks" / i;
-      up_blocks.emplace_back(block, channels, out, params.layers_per_block + 1, params.norm_num_groups);
+      up_blocks.emplace_back(block, channels, out, params.layers_per_block + 1, params.norm_num_groups,
+                             kPacking);
       if (i + 1 < levels) {
-        up_blocks.back().resample.emplace(block / "upsamplers" / 0 / "conv", out, out, /*kernel=*/3,
-                                          /*stride=*/1,
-                                          /*padding=*/1);
+        up_blocks.back().upsample.emplace(block / "upsamplers" / 0 / "conv", out, out, kPacking);
       }
       channels = out;
     }
@@ -184,9 +187,9 @@ struct AutoencoderKL::Decoder {
     h = mid_block(h);
     for (const Level& level : up_blocks) {
       for (const ResnetBlock& resnet : level.resnets) h = resnet(h);
-      if (level.resample) h = Upsample(*level.resample, h);
+      if (level.upsample) h = Upsample(*level.upsample, h);
     }
-    return conv_out(at::silu(conv_norm_out(h)));  // (B, 3, H, W)
+    return conv_out(SiluOfNorm(conv_norm_out, h));  // (B, 3, H, W)
   }
 
   std::optional<Conv2d> post_quant_conv;

@@ -47,7 +47,8 @@ struct AutoencoderKLParams {
   static absl::StatusOr<AutoencoderKLParams> FromConfig(JsonObject& config);
 };
 
-// Keeps the memory format of its input: channels-last pixels stay so throughout.
+// Keeps the memory format of its input where nothing is packed: channels-last pixels stay so throughout. On the CPU in
+// float32 the decoder's convolutions are packed (nn/packed_convolution.h) and its pixels come out channels-last.
 class AutoencoderKL : public Autoencoder {
  public:
   AutoencoderKL(const AutoencoderKLParams& params, const Weights& weights);

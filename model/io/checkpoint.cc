@@ -166,6 +166,7 @@ class FileCheckpoint : public Checkpoint {
       for (const std::string& name : file->names()) file_of_[name] = file.get();
     }
   }
+  ~FileCheckpoint() override { ReleaseLast(); }
 
   at::Tensor Take(const std::string& name, at::IntArrayRef shape, Init) override {
     const auto it = file_of_.find(name);
@@ -174,7 +175,9 @@ class FileCheckpoint : public Checkpoint {
       return Placeholder(shape);
     }
     used_.insert(name);
-    const at::Tensor tensor = it->second->Get(name);
+    ReleaseLast();
+    last_ = it->second;
+    const at::Tensor tensor = last_->Get(name);
     if (tensor.sizes() != shape) {
       misshapen_.insert(absl::StrCat("\"", name, "\" is [", absl::StrJoin(tensor.sizes(), ", "),
                                      "], wanted [", absl::StrJoin(shape, ", "), "]"));
@@ -201,6 +204,12 @@ class FileCheckpoint : public Checkpoint {
   }
 
  private:
+  // By the time of the next tensor a network has packed or converted the last one, if it does so at all. The file's
+  // copy of it would else stay in memory, beside that.
+  void ReleaseLast() const {
+    if (last_ != nullptr) last_->ReleasePages();
+  }
+
   // Zeros of any shape in the memory of one: the shape may come from a wrong config and be huge.
   at::Tensor Placeholder(at::IntArrayRef shape) const {
     return at::zeros({}, at::TensorOptions().device(device_).dtype(dtype_)).expand(shape);
@@ -225,6 +234,7 @@ class FileCheckpoint : public Checkpoint {
   const c10::ScalarType dtype_;
   std::map<std::string, const SafetensorsFile*> file_of_;
   std::set<std::string, std::less<>> used_;  // taken or ignored
+  const SafetensorsFile* last_ = nullptr;     // that a tensor was taken from
   std::set<std::string> missing_;
   std::set<std::string> misshapen_;
 };

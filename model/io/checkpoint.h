@@ -24,7 +24,8 @@ class Checkpoint : public WeightSource {
   // Opens the one *.safetensors of `directory`, or the shards that its *.safetensors.index.json lists (each
   // must be a plain name inside the directory). With several variants present the one without a variant
   // suffix wins, else the only one. Tensors are handed out on `device`; floating ones in `dtype`, without a
-  // copy when they have it already.
+  // copy when they have it already. Of the files no more than a tensor stays in memory on this account: what has
+  // been read is given back at the next one, and is read again where a tensor without a copy is looked at later.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& directory, c10::Device device,
                                                           c10::ScalarType dtype);
 

@@ -158,6 +158,7 @@ class Mapping {
   ~Mapping() { munmap(const_cast<char*>(bytes_.data()), bytes_.size()); }
 
   std::string_view bytes() const { return bytes_; }
+  void ReleasePages() const { madvise(const_cast<char*>(bytes_.data()), bytes_.size(), MADV_DONTNEED); }
 
  private:
   Mapping(const char* data, size_t size) : bytes_(data, size) {}
@@ -212,6 +213,8 @@ class MappedFile : public SafetensorsFile {
     auto keep_mapped = [self = shared_from_this()](void*) {};
     return at::from_blob(const_cast<char*>(data), entry.shape, keep_mapped, options);
   }
+
+  void ReleasePages() const override { mapping_->ReleasePages(); }
 
  private:
   absl::Status ReadEntries(const Json& header) {

@@ -27,6 +27,9 @@ class SafetensorsFile : public std::enable_shared_from_this<SafetensorsFile> {
   virtual bool Has(const std::string& name) const = 0;
   // A CPU tensor that views the mapping (which it keeps alive); never to be written to. REQUIRES: Has(name).
   virtual at::Tensor Get(const std::string& name) const = 0;
+  // Gives back the memory into which the file has been read so far. What is looked at after that, through whatever
+  // tensor, is read again.
+  virtual void ReleasePages() const = 0;
   virtual const std::map<std::string, std::string>& metadata() const = 0;
 };
 

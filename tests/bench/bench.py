@@ -8,6 +8,11 @@ round gives one ratio; the table has the median, and the second lowest and secon
                          (needs PYTHON, an interpreter that has PyPI's torch 2.11; else only the time is given)
   dit-b-2                one forward of 2 rows of DiT-B/2's shape at 256×256 (random weights), against diffusers, eager and under
                          torch.compile (PYTHON needs diffusers 0.42, too)
+  vae-decode, vae-decode-1
+                         a picture of 256×256 out of Stable Diffusion's autoencoder (random weights), on all cores and on one, against
+                         diffusers' eager one, channels-last
+  load-f32, load-bf16    the memory that loading a model takes at the most: DiT-XL/2 with its autoencoder, stored in float32 and in
+                         bfloat16, served in float32 (needs 2.7 GB of disk and 6 GB of memory)
   overhead               a picture through easeld (gRPC, engine, previews every second step) against Pipeline::Generate, one thread each
   two-at-once            two pictures through easeld at once, two workers of one thread, against one Pipeline::Generate on one thread
   alone                  default flags: from request to PNG, to the first preview; from start to "listening"; memory
@@ -19,6 +24,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -26,7 +32,7 @@ CORES = os.cpu_count()
 
 
 class Side:
-    """A process that answers a line with seconds."""
+    """A process that answers a line with seconds, and perhaps more numbers: the last answer's are in `more`."""
 
     def __init__(self, *command):
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -38,7 +44,8 @@ class Side:
         answer = self.process.stdout.readline()
         if not answer:
             sys.exit(f"bench: {self.process.args[0]} ended")
-        return float(answer)
+        seconds, *self.more = map(float, answer.split())
+        return seconds
 
     def close(self):
         self.process.stdin.close()
@@ -95,14 +102,53 @@ def forward(options, workload, model, rows, forwards, against):
         sides.append(Side(options.python, ROOT / "tests/bench/eager_forward.py", model, CORES, *against[name]))
     for side in sides:
         side.seconds(f"{rows} 3")
-    times = [[side.seconds(f"{rows} {forwards}") for side in sides] for _ in range(options.rounds)]
+    times, flops, shares = [], [], []
+    for _ in range(options.rounds):
+        times.append([side.seconds(f"{rows} {forwards}") for side in sides])
+        rate, ceiling, memory = sides[0].more
+        flops.append(rate)
+        shares.append(rate / ceiling)
     for side in sides:
         side.close()
     columns = list(zip(*times))
     row(workload, f"Easel, {CORES} threads", ms(columns[0]))
+    row(workload, "Easel's products and attention", f"{statistics.median(flops) / 1e9:.0f} GFLOP/s")
+    row(workload, "of a plain product's rate", f"{statistics.median(shares):.0%}")
+    row(workload, "Easel's memory at the most", f"{memory / 1e6:.0f} MB")
     for name, column in zip(names, columns[1:]):
         row(workload, f"{name}, {CORES} threads", ms(column))
         row(workload, f"{name} ÷ Easel", ratio(column, columns[0]))
+
+
+def vae_decode(options, workload, threads):
+    config = ROOT / "tests/golden/data/true_configs/vae_sd/config.json"
+    sides = [Side(options.build / "tests/decode_bench", config, threads)]
+    if options.python:
+        sides.append(Side(options.python, ROOT / "tests/bench/eager_decode.py", config, threads))
+    for side in sides:
+        side.seconds("256 1")
+    columns = list(zip(*[[side.seconds("256 1") for side in sides] for _ in range(options.rounds)]))
+    memory = sides[0].more[0]
+    for side in sides:
+        side.close()
+    what = f"{threads} thread{'s' if threads > 1 else ''}"
+    row(workload, f"Easel, {what}", ms(columns[0]))
+    row(workload, "Easel's memory at the most", f"{memory / 1e6:.0f} MB")
+    if options.python:
+        row(workload, f"eager diffusers, channels-last, {what}", ms(columns[1]))
+        row(workload, "eager diffusers ÷ Easel", ratio(columns[1], columns[0]))
+
+
+def load(options, workload, dtype):
+    bench = str(options.build / "tests/load_bench")
+    with tempfile.TemporaryDirectory() as parent:
+        subprocess.run([bench, "write", f"{parent}/model", dtype], check=True)
+        answer = subprocess.run([bench, "load", f"{parent}/model"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    weights, peak, seconds = map(float, answer.split())
+    row(workload, "weights as served", f"{weights / 1e9:.2f} GB")
+    row(workload, "memory at the most", f"{peak / 1e9:.2f} GB")
+    row(workload, "goal: 1.15 × weights + 0.5 GB", f"{1.15 * weights / 1e9 + 0.5:.2f} GB")
+    row(workload, "the load", f"{seconds:.1f} s")
 
 
 def served(options, flags, lines):
@@ -151,6 +197,10 @@ WORKLOADS = {
     "forward-8": lambda o: forward(o, "forward-8", o.model, 8, 5, EAGER),
     "dit-b-2": lambda o: forward(o, "dit-b-2", ROOT / "tests/bench/configs/dit_b_2_256.json", 2, 1,
                                  {"eager diffusers": [], "torch.compile": ["--compile"]}),
+    "vae-decode": lambda o: vae_decode(o, "vae-decode", CORES),
+    "vae-decode-1": lambda o: vae_decode(o, "vae-decode-1", 1),
+    "load-f32": lambda o: load(o, "load-f32", "F32"),
+    "load-bf16": lambda o: load(o, "load-bf16", "BF16"),
     "overhead": overhead,
     "two-at-once": two_at_once,
     "alone": alone,

@@ -171,8 +171,16 @@ void GatedAdd(const float* x, const float* update, int64_t groups, int64_t rows,
   }
 }
 
+}  // namespace
+}  // namespace easel
+
+#include "model/nn/kernels/vector_picture_kernels.h"
+
+namespace easel {
+namespace {
+
 constexpr CpuKernels MakeKernels(const char* name) {
-  return {name, kPanel, Pack, Multiply, ModulatedNorm, HeadNorm, GatedAdd};
+  return {name, kPanel, Pack, Multiply, ModulatedNorm, HeadNorm, GatedAdd, PackConvolution, Convolve, ChannelMoments, ScaledSilu};
 }
 
 }  // namespace

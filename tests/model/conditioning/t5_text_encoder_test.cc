@@ -13,6 +13,7 @@
 
 #include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
+#include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
 
 namespace easel {
@@ -95,11 +96,7 @@ T5TextParams SmallParams() {
   return params;
 }
 
-// One thread: with more, a product of many rows may be cut up otherwise.
-void ExpectRowsKeepTheirBits(const T5TextParams& params, int64_t length, int64_t rows, bool masked) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  at::NoGradGuard no_grad;
+void RowsKeepTheirBits(const T5TextParams& params, int64_t length, int64_t rows, bool masked) {
   RandomWeights weights(1);
   const T5TextEncoder encoder(params, Weights(&weights));
   const at::Tensor ids = at::randint(params.vocab_size, {rows, length}, at::kLong);
@@ -107,22 +104,13 @@ void ExpectRowsKeepTheirBits(const T5TextParams& params, int64_t length, int64_t
   auto forward = [&](int64_t first, int64_t count) {
     return encoder.Forward(ids.narrow(0, first, count), masked ? mask.narrow(0, first, count) : mask).hidden;
   };
-  std::vector<at::Tensor> alone;
-  for (int64_t row = 0; row < rows; ++row) alone.push_back(forward(row, 1)[0]);
-  for (int64_t count = 2; count <= rows; ++count) {
-    const int64_t first = rows - count;  // so that a row also changes its place
-    const at::Tensor batch = forward(first, count);
-    for (int64_t i = 0; i < count; ++i) {
-      EXPECT_TRUE(SameBytes(batch[i], alone[first + i])) << "row " << i << " of " << count;
-    }
-  }
-  at::set_num_threads(threads);
+  ExpectRowsKeepTheirBits(rows, forward);
 }
 
 TEST(T5TextEncoderRows, Tiny) {
   for (const bool masked : {false, true}) {
-    ExpectRowsKeepTheirBits(SmallParams(), /*length=*/3, /*rows=*/9, masked);
-    ExpectRowsKeepTheirBits(SmallParams(), /*length=*/21, /*rows=*/5, masked);
+    RowsKeepTheirBits(SmallParams(), /*length=*/3, /*rows=*/9, masked);
+    RowsKeepTheirBits(SmallParams(), /*length=*/21, /*rows=*/5, masked);
   }
 }
 
@@ -130,7 +118,7 @@ TEST(T5TextEncoderRows, TinyRelu) {
   T5TextParams params = SmallParams();
   params.dense_act_fn = "relu";
   params.is_gated_act = false;
-  ExpectRowsKeepTheirBits(params, /*length=*/7, /*rows=*/5, /*masked=*/true);
+  RowsKeepTheirBits(params, /*length=*/7, /*rows=*/5, /*masked=*/true);
 }
 
 TEST(T5TextEncoderRows, AsWideAsPublished) {
@@ -140,7 +128,7 @@ TEST(T5TextEncoderRows, AsWideAsPublished) {
   params.num_heads = 4;
   params.d_ff = 1024;
   params.num_layers = 1;
-  ExpectRowsKeepTheirBits(params, /*length=*/120, /*rows=*/3, /*masked=*/true);
+  RowsKeepTheirBits(params, /*length=*/120, /*rows=*/3, /*masked=*/true);
 }
 
 TEST(T5TextEncoder, PromptsMayBeLong) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <string>
+
 #include "model/io/safetensors.h"
 #include "tests/model/io/temporary_directory.h"
 #include "tests/testing/tensor_matchers.h"
@@ -64,6 +67,32 @@ TEST(Checkpoint, ConvertsFloatingTensorsOnlyAndOnlyWhenNeeded) {
             checkpoint->Take("float", {2}, Init::kZeros).const_data_ptr());  // no copy
   checkpoint.reset();
   EXPECT_TRUE(SameBytes(first, at::ones({2})));
+}
+
+// Bytes of this process that are pages of files.
+int64_t ResidentFileBytes() {
+  std::ifstream status("/proc/self/status");
+  int64_t sum = 0;
+  for (std::string field; status >> field;) {
+    if (int64_t kib; (field == "RssFile:" || field == "RssShmem:") && status >> kib) sum += kib * 1024;
+  }
+  return sum;
+}
+
+TEST(Checkpoint, OfItsFilesAtMostATensorStaysInMemory) {
+  constexpr int64_t kNumbers = 8 << 20, kBytes = 4 * kNumbers;
+  Weighted directory;
+  directory.Add("model.safetensors", {{"a", at::full({kNumbers}, 2.0f)}, {"b", at::full({kNumbers}, 3.0f)}});
+  const int64_t before = ResidentFileBytes();
+  auto checkpoint = directory.Open();
+  const at::Tensor a = checkpoint->Take("a", {kNumbers}, Init::kZeros);
+  EXPECT_EQ(a.max().item<float>(), 2);
+  EXPECT_GT(ResidentFileBytes() - before, kBytes * 3 / 4);  // else this test sees nothing
+  EXPECT_EQ(checkpoint->Take("b", {kNumbers}, Init::kZeros).max().item<float>(), 3);
+  EXPECT_LT(ResidentFileBytes() - before, kBytes * 5 / 4);
+  checkpoint.reset();
+  EXPECT_LT(ResidentFileBytes() - before, kBytes / 4);
+  EXPECT_EQ(a.max().item<float>(), 2);  // read again
 }
 
 TEST(StoredDtype, IsThatOfMostNumbersAndNotOfWholeOnes) {

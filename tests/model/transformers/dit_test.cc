@@ -15,6 +15,7 @@
 
 #include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
+#include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
 
 namespace easel {
@@ -58,10 +59,7 @@ Conditioning Labels(const DiTParams& params, int64_t rows) {
   return conditioning;
 }
 
-void ExpectRowsKeepTheirBits(const DiTParams& params, int64_t rows) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  at::NoGradGuard no_grad;
+void RowsKeepTheirBits(const DiTParams& params, int64_t rows) {
   RandomWeights weights(1);
   const DiT network(params, Weights(&weights));
   const at::Tensor latent = at::randn({rows, params.in_channels, params.sample_size, params.sample_size});
@@ -72,21 +70,12 @@ void ExpectRowsKeepTheirBits(const DiTParams& params, int64_t rows) {
     some.label = all.label.narrow(0, first, n);
     return network.Forward(latent.narrow(0, first, n), time.narrow(0, first, n), some);
   };
-  std::vector<at::Tensor> alone;
-  for (int64_t row = 0; row < rows; ++row) alone.push_back(forward(row, 1)[0]);
-  for (int64_t n = 2; n <= rows; ++n) {
-    const int64_t first = rows - n;  // so that a row also changes its place
-    const at::Tensor batch = forward(first, n);
-    for (int64_t i = 0; i < n; ++i) {
-      EXPECT_TRUE(SameBytes(batch[i], alone[first + i])) << "row " << i << " of " << n;
-    }
-  }
-  at::set_num_threads(threads);
+  ExpectRowsKeepTheirBits(rows, forward);
 }
 
 // 9 patches: fewer rows than a product needs for steady bits.
-TEST(DiTRows, Tiny) { ExpectRowsKeepTheirBits(Params(2, 8, 6), /*rows=*/9); }
-TEST(DiTRows, AsWideAsXl) { ExpectRowsKeepTheirBits(Params(16, 72, 8), /*rows=*/5); }
+TEST(DiTRows, Tiny) { RowsKeepTheirBits(Params(2, 8, 6), /*rows=*/9); }
+TEST(DiTRows, AsWideAsXl) { RowsKeepTheirBits(Params(16, 72, 8), /*rows=*/5); }
 
 // The reference returns a square whatever it was given.
 TEST(DiTForward, SidesMayDiffer) {

@@ -15,6 +15,7 @@
 
 #include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
+#include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
 
 namespace easel {
@@ -62,10 +63,7 @@ Conditioning MixedRows(const EaselDiTParams& params, int64_t rows, int64_t token
   return all;
 }
 
-void ExpectRowsKeepTheirBits(const EaselDiTParams& params, int64_t tokens) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  at::NoGradGuard no_grad;
+void RowsKeepTheirBits(const EaselDiTParams& params, int64_t tokens) {
   RandomWeights weights(1);
   const EaselDiT network(params, Weights(&weights));
   constexpr int64_t kRows = 9;
@@ -77,16 +75,7 @@ void ExpectRowsKeepTheirBits(const EaselDiTParams& params, int64_t tokens) {
     return network.Forward(some(latent), some(time),
                            {some(all.text), some(all.text_mask), some(all.pooled), some(all.label)});
   };
-  std::vector<at::Tensor> alone;
-  for (int64_t row = 0; row < kRows; ++row) alone.push_back(forward(row, 1)[0]);
-  for (int64_t rows = 2; rows <= kRows; ++rows) {
-    const int64_t first = kRows - rows;  // so that a row also changes its place
-    const at::Tensor batch = forward(first, rows);
-    for (int64_t i = 0; i < rows; ++i) {
-      EXPECT_TRUE(SameBytes(batch[i], alone[first + i])) << "row " << i << " of " << rows;
-    }
-  }
-  at::set_num_threads(threads);
+  ExpectRowsKeepTheirBits(kRows, forward);
 }
 
 // 9 patches: fewer rows than a product needs for steady bits.
@@ -103,7 +92,7 @@ TEST(EaselDiTRows, Tiny) {
   params.layout_dim = 5;
   params.recall_size = 11;
   params.recall_dim = 9;
-  ExpectRowsKeepTheirBits(params, /*tokens=*/7);
+  RowsKeepTheirBits(params, /*tokens=*/7);
 }
 
 TEST(EaselDiTRows, AsWideAsShipped) {
@@ -112,7 +101,7 @@ TEST(EaselDiTRows, AsWideAsShipped) {
   params.num_classes = 26;
   params.context_dim = 192;
   params.recall_size = 1097;
-  ExpectRowsKeepTheirBits(params, /*tokens=*/24);
+  RowsKeepTheirBits(params, /*tokens=*/24);
 }
 
 absl::StatusOr<EaselDiTParams> Read(const std::string& text) {

@@ -14,6 +14,7 @@
 
 #include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
+#include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
 
 namespace easel {
@@ -55,11 +56,8 @@ TEST(FluxGolden, BFloat16) {
 TEST(FluxGolden, Float16) { ExpectGolden("flux_schnell", {"8x8"}, at::kHalf, "prediction_", 0.05); }
 
 // Rows of random inputs alone and in batches, at every place in them.
-void ExpectRowsKeepTheirBits(const FluxParams& params, int64_t height, int64_t width, int64_t tokens,
+void RowsKeepTheirBits(const FluxParams& params, int64_t height, int64_t width, int64_t tokens,
                              int64_t rows) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  at::NoGradGuard no_grad;
   RandomWeights weights(1);
   const Flux network(params, Weights(&weights));
   const at::Tensor latent = at::randn({rows, params.in_channels / 4, height, width});
@@ -75,16 +73,7 @@ void ExpectRowsKeepTheirBits(const FluxParams& params, int64_t height, int64_t w
     return network.Forward(latent.narrow(0, first, count), time.narrow(0, first, count),
                            Concatenate({begin, begin + count}));
   };
-  std::vector<at::Tensor> alone;
-  for (int64_t row = 0; row < rows; ++row) alone.push_back(forward(row, 1)[0]);
-  for (int64_t count = 2; count <= rows; ++count) {
-    const int64_t first = rows - count;  // so that a row also changes its place
-    const at::Tensor batch = forward(first, count);
-    for (int64_t i = 0; i < count; ++i) {
-      EXPECT_TRUE(SameBytes(batch[i], alone[first + i])) << "row " << i << " of " << count;
-    }
-  }
-  at::set_num_threads(threads);
+  ExpectRowsKeepTheirBits(rows, forward);
 }
 
 FluxParams Tiny() {
@@ -102,7 +91,7 @@ FluxParams Tiny() {
 }
 
 // 6 patches and 7 tokens: fewer rows than a product needs for steady bits.
-TEST(FluxRows, Tiny) { ExpectRowsKeepTheirBits(Tiny(), 4, 6, /*tokens=*/7, /*rows=*/9); }
+TEST(FluxRows, Tiny) { RowsKeepTheirBits(Tiny(), 4, 6, /*tokens=*/7, /*rows=*/9); }
 
 // Half as wide as published, whose first two blocks are 2 GB.
 TEST(FluxRows, Wide) {
@@ -111,7 +100,7 @@ TEST(FluxRows, Wide) {
   params.num_single_layers = 1;
   params.num_attention_heads = 12;
   params.guidance_embeds = true;
-  ExpectRowsKeepTheirBits(params, 10, 12, /*tokens=*/21, /*rows=*/3);
+  RowsKeepTheirBits(params, 10, 12, /*tokens=*/21, /*rows=*/3);
 }
 
 TEST(Flux, TakesEvenSides) {

@@ -14,6 +14,7 @@
 
 #include "tests/testing/golden_network.h"
 #include "tests/testing/random_weights.h"
+#include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
 
 namespace easel {
@@ -54,11 +55,8 @@ TEST(MMDiTGolden, BFloat16) {
 TEST(MMDiTGolden, Float16) { ExpectGolden("sd3_dual", {"12x12"}, at::kHalf, "prediction_", 0.02); }
 
 // Rows of random inputs alone and in batches, at every place in them.
-void ExpectRowsKeepTheirBits(const MMDiTParams& params, int64_t height, int64_t width, int64_t tokens,
+void RowsKeepTheirBits(const MMDiTParams& params, int64_t height, int64_t width, int64_t tokens,
                              int64_t rows) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  at::NoGradGuard no_grad;
   RandomWeights weights(1);
   const MMDiT network(params, Weights(&weights));
   const at::Tensor latent = at::randn({rows, params.in_channels, height, width});
@@ -72,16 +70,7 @@ void ExpectRowsKeepTheirBits(const MMDiTParams& params, int64_t height, int64_t 
     conditioning.pooled = some(pooled);
     return network.Forward(some(latent), some(time), conditioning);
   };
-  std::vector<at::Tensor> alone;
-  for (int64_t row = 0; row < rows; ++row) alone.push_back(forward(row, 1)[0]);
-  for (int64_t count = 2; count <= rows; ++count) {
-    const int64_t first = rows - count;  // so that a row also changes its place
-    const at::Tensor batch = forward(first, count);
-    for (int64_t i = 0; i < count; ++i) {
-      EXPECT_TRUE(SameBytes(batch[i], alone[first + i])) << "row " << i << " of " << count;
-    }
-  }
-  at::set_num_threads(threads);
+  ExpectRowsKeepTheirBits(rows, forward);
 }
 
 MMDiTParams Tiny() {
@@ -98,11 +87,11 @@ MMDiTParams Tiny() {
 }
 
 // 6 patches and 7 tokens: fewer rows than a product needs for steady bits.
-TEST(MMDiTRows, Tiny) { ExpectRowsKeepTheirBits(Tiny(), 4, 6, /*tokens=*/7, /*rows=*/9); }
+TEST(MMDiTRows, Tiny) { RowsKeepTheirBits(Tiny(), 4, 6, /*tokens=*/7, /*rows=*/9); }
 TEST(MMDiTRows, TinyWithQkNorm) {
   MMDiTParams params = Tiny();
   params.qk_norm = QkNorm::kRms;
-  ExpectRowsKeepTheirBits(params, 4, 6, /*tokens=*/7, /*rows=*/9);
+  RowsKeepTheirBits(params, 4, 6, /*tokens=*/7, /*rows=*/9);
 }
 TEST(MMDiTRows, AsWideAsStableDiffusion35Medium) {
   MMDiTParams params;
@@ -111,7 +100,7 @@ TEST(MMDiTRows, AsWideAsStableDiffusion35Medium) {
   params.pos_embed_max_size = 16;
   params.dual_attention_layers = {0};
   params.qk_norm = QkNorm::kRms;
-  ExpectRowsKeepTheirBits(params, 10, 12, /*tokens=*/21, /*rows=*/3);
+  RowsKeepTheirBits(params, 10, 12, /*tokens=*/21, /*rows=*/3);
 }
 
 TEST(MMDiT, TakesSidesThatItHasPositionsFor) {

@@ -15,6 +15,7 @@
 
 #include "model/io/checkpoint.h"
 #include "tests/testing/random_weights.h"
+#include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
 
 namespace easel {
@@ -75,11 +76,8 @@ Conditioning Prompts(const PixArtParams& params, int64_t rows, int64_t tokens) {
   return conditioning;
 }
 
-void ExpectRowsKeepTheirBits(const PixArtParams& params, int64_t rows, int64_t height, int64_t width,
+void RowsKeepTheirBits(const PixArtParams& params, int64_t rows, int64_t height, int64_t width,
                              int64_t tokens) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  at::NoGradGuard no_grad;
   RandomWeights weights(1);
   const PixArt network(params, Weights(&weights));
   const at::Tensor latent = at::randn({rows, params.in_channels, height, width});
@@ -91,22 +89,13 @@ void ExpectRowsKeepTheirBits(const PixArtParams& params, int64_t rows, int64_t h
     some.text_mask = all.text_mask.narrow(0, first, n);
     return network.Forward(latent.narrow(0, first, n), time.narrow(0, first, n), some);
   };
-  std::vector<at::Tensor> alone;
-  for (int64_t row = 0; row < rows; ++row) alone.push_back(forward(row, 1)[0]);
-  for (int64_t n = 2; n <= rows; ++n) {
-    const int64_t first = rows - n;  // so that a row also changes its place
-    const at::Tensor batch = forward(first, n);
-    for (int64_t i = 0; i < n; ++i) {
-      EXPECT_TRUE(SameBytes(batch[i], alone[first + i])) << "row " << i << " of " << n;
-    }
-  }
-  at::set_num_threads(threads);
+  ExpectRowsKeepTheirBits(rows, forward);
 }
 
 // 6 patches and 7 tokens: fewer rows than a product needs for steady bits.
-TEST(PixArtRows, Tiny) { ExpectRowsKeepTheirBits(Params(2, 12, 20), /*rows=*/9, 4, 6, /*tokens=*/7); }
+TEST(PixArtRows, Tiny) { RowsKeepTheirBits(Params(2, 12, 20), /*rows=*/9, 4, 6, /*tokens=*/7); }
 TEST(PixArtRows, AsWideAsPublished) {
-  ExpectRowsKeepTheirBits(Params(16, 72, 4096), /*rows=*/4, 8, 12, /*tokens=*/120);
+  RowsKeepTheirBits(Params(16, 72, 4096), /*rows=*/4, 8, 12, /*tokens=*/120);
 }
 
 class PixArtForward : public ::testing::Test {
