@@ -234,9 +234,8 @@ void Generation::EncodeNext(int index) {
       if (file.ok()) {
         state_.files.push_back(std::make_shared<const PictureFile>(*std::move(file)));
       } else {
-        FailLocked(
-            absl::InternalError(absl::StrCat("a picture could not be written: ", file.status().message(),
-                                             " (generation ", options_.id, ")")));
+        FailLocked(absl::InternalError(absl::StrCat(
+            "a picture could not be written: ", file.status().message(), " (generation ", options_.id, ")")));
       }
     }
     more = encoding.preview.has_value() || encoding.image.has_value();

@@ -38,8 +38,9 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationStore::Add(std::shared_ptr
     }
     if (!holder->failed()) {
       if (same) return holder;
-      return absl::AlreadyExistsError(absl::StrCat(
-          "request_id: ", Quoted(key.request_id), " is the name of another request, generation ", holder->id()));
+      return absl::AlreadyExistsError(absl::StrCat("request_id: ", Quoted(key.request_id),
+                                                   " is the name of another request, generation ",
+                                                   holder->id()));
     }
     MutexLock lock(&mutex_);
     const auto named = names_.find(name);

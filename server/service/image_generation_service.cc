@@ -61,17 +61,16 @@ grpc::ServerUnaryReactor* ImageGenerationService::Generate(grpc::CallbackServerC
 grpc::ServerUnaryReactor* ImageGenerationService::SubmitGeneration(grpc::CallbackServerContext* context,
                                                                    const grpc::ByteBuffer* request,
                                                                    grpc::ByteBuffer* response) {
-  return Answered(context, "SubmitGeneration", response,
-                  [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
-                    EASEL_ASSIGN_OR_RETURN(record->tenant, TenantOf(*context, state_.trust_tenant_header));
-                    StartOptions options;
-                    options.tenant = record->tenant;
-                    options.arrived = state_.now();
-                    options.detach = true;
-                    EASEL_ASSIGN_OR_RETURN(const auto generation,
-                                           StartGeneration(&state_, *request, options, record));
-                    return Serialize(generation->Snapshot(state_.store->keep()));
-                  });
+  return Answered(
+      context, "SubmitGeneration", response, [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
+        EASEL_ASSIGN_OR_RETURN(record->tenant, TenantOf(*context, state_.trust_tenant_header));
+        StartOptions options;
+        options.tenant = record->tenant;
+        options.arrived = state_.now();
+        options.detach = true;
+        EASEL_ASSIGN_OR_RETURN(const auto generation, StartGeneration(&state_, *request, options, record));
+        return Serialize(generation->Snapshot(state_.store->keep()));
+      });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageGenerationService::WatchGeneration(
@@ -82,26 +81,24 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageGenerationService::WatchGenerat
 grpc::ServerUnaryReactor* ImageGenerationService::GetGeneration(grpc::CallbackServerContext* context,
                                                                 const grpc::ByteBuffer* request,
                                                                 grpc::ByteBuffer* response) {
-  return Answered(context, "GetGeneration", response,
-                  [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
-                    EASEL_ASSIGN_OR_RETURN(
-                        const auto generation,
-                        FindFor<v1::GetGenerationRequest>(state_, *context, *request, record));
-                    return Serialize(generation->Snapshot(state_.store->keep()));
-                  });
+  return Answered(
+      context, "GetGeneration", response, [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
+        EASEL_ASSIGN_OR_RETURN(const auto generation,
+                               FindFor<v1::GetGenerationRequest>(state_, *context, *request, record));
+        return Serialize(generation->Snapshot(state_.store->keep()));
+      });
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::CancelGeneration(grpc::CallbackServerContext* context,
                                                                    const grpc::ByteBuffer* request,
                                                                    grpc::ByteBuffer* response) {
-  return Answered(context, "CancelGeneration", response,
-                  [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
-                    EASEL_ASSIGN_OR_RETURN(
-                        const auto generation,
-                        FindFor<v1::CancelGenerationRequest>(state_, *context, *request, record));
-                    generation->Cancel(absl::CancelledError("CancelGeneration was called"));
-                    return Serialize(generation->Snapshot(state_.store->keep()));
-                  });
+  return Answered(
+      context, "CancelGeneration", response, [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
+        EASEL_ASSIGN_OR_RETURN(const auto generation,
+                               FindFor<v1::CancelGenerationRequest>(state_, *context, *request, record));
+        generation->Cancel(absl::CancelledError("CancelGeneration was called"));
+        return Serialize(generation->Snapshot(state_.store->keep()));
+      });
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::ListModels(grpc::CallbackServerContext* context,

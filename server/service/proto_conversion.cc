@@ -281,7 +281,8 @@ void ConvertHandling(const v1::GenerateRequest& request, GenerationPlan* plan, V
       violations->Add("on_disconnect", static_cast<int>(request.on_disconnect()), "CANCEL, DETACH");
   }
   if (request.request_id().size() > kMaxRequestIdBytes) {
-    violations->Add("request_id", Quoted(request.request_id()), absl::StrCat("up to ", kMaxRequestIdBytes, " bytes"));
+    violations->Add("request_id", Quoted(request.request_id()),
+                    absl::StrCat("up to ", kMaxRequestIdBytes, " bytes"));
   }
   plan->resolved.set_priority(plan->priority);
   plan->resolved.set_on_disconnect(plan->detach ? v1::ON_DISCONNECT_DETACH : v1::ON_DISCONNECT_CANCEL);

@@ -14,7 +14,7 @@ namespace easel {
 struct CallRecord {
   std::string_view rpc;       // such as "GenerateStream"
   std::string generation_id;  // drawn for a request that was refused, too
-  std::string model;  // a served name; empty when the request named none of them
+  std::string model;          // a served name; empty when the request named none of them
   absl::Status status;
   std::string peer;
   std::string tenant;       // empty where the operator trusts no header

@@ -77,7 +77,8 @@ absl::Status GiveToEngine(Engine* engine, Generation* generation, const StartOpt
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state, const grpc::ByteBuffer& bytes,
+absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
+                                                            const grpc::ByteBuffer& bytes,
                                                             const StartOptions& options, CallRecord* record) {
   const std::string id = absl::StrFormat("%016x", Random());
   record->generation_id = id;

@@ -28,8 +28,7 @@ absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
                                                             const StartOptions& options, CallRecord* record);
 
 // One that there is, by the id of a Watch-, Get- or CancelGenerationRequest; NotFound.
-absl::StatusOr<std::shared_ptr<Generation>> FindGeneration(const ServiceState& state,
-                                                           std::string_view tenant, const std::string& id,
-                                                           CallRecord* record);
+absl::StatusOr<std::shared_ptr<Generation>> FindGeneration(const ServiceState& state, std::string_view tenant,
+                                                           const std::string& id, CallRecord* record);
 
 }  // namespace easel

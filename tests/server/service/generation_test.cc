@@ -77,7 +77,8 @@ enum Kind { kOwner, kWatcher };
 
 class Reader {
  public:
-  Reader(Studio& studio, Kind kind, std::function<void(Reader&)> on_close = [](Reader&) {}) {
+  Reader(
+      Studio& studio, Kind kind, std::function<void(Reader&)> on_close = [](Reader&) {}) {
     Generation::ReaderOptions options;
     options.wake = [this] { ++wakes; };
     options.close = [this, on_close = std::move(on_close)] {

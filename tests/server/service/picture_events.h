@@ -12,7 +12,9 @@
 
 namespace easel {
 
-inline Image Grey(int side) { return {side, side, std::vector<uint8_t>(static_cast<size_t>(side) * side * 3, 128)}; }
+inline Image Grey(int side) {
+  return {side, side, std::vector<uint8_t>(static_cast<size_t>(side) * side * 3, 128)};
+}
 
 inline GenerationPlan PlanOf(int pictures, ImageFormat format = ImageFormat::kRawRgb8) {
   GenerationPlan plan;
