@@ -44,7 +44,8 @@ App::App(Options options)
     : options_(std::move(options)),
       metrics_(options_.version),
       pool_(options_.codec_threads),
-      service_({options_.limits, &pool_, &metrics_, options_.log}) {}
+      service_({options_.limits, &pool_, &metrics_, options_.log, options_.keep, options_.stall_timeout,
+                options_.trust_tenant_header, options_.now}) {}
 
 App::~App() { Drain(absl::InfinitePast()); }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/address.h"
 #include "server/engine/cpu_layout.h"
@@ -32,6 +33,10 @@ class App {
     int codec_threads = 1;
     std::string version;
     std::function<void(const CallRecord&)> log = [](const CallRecord&) {};
+    GenerationStore::Options keep;
+    absl::Duration stall_timeout = absl::Seconds(30);
+    bool trust_tenant_header = false;
+    std::function<absl::Time()> now = absl::Now;  // the service's clock
   };
 
   // Opens the doors: health says NOT_SERVING, and calls are UNAVAILABLE, until Serve. Unavailable naming the

@@ -138,7 +138,7 @@ class Parser {
     return Named(flag, app_.add_option_function<std::string>("--" + flag, std::move(set), help), shown,
                  shown_default);
   }
-  // Whole numbers from `least`; "auto" leaves what is there.
+  // Whole numbers from `least`, an int's unless the value is wider; "auto" leaves what is there.
   template <typename Number>
   void AddNumber(const std::string& flag, int64_t least, const std::string& shown_default,
                  const std::string& help, Number* value) {
@@ -146,11 +146,22 @@ class Parser {
     AddText(flag, "N", shown_default, help, [=](const std::string& text) {
       if (automatic && text == "auto") return;
       int64_t number = 0;
-      if (!absl::SimpleAtoi(text, &number) || number < least || number > std::numeric_limits<int>::max()) {
+      using Held = std::conditional_t<std::is_same_v<Number, int64_t>, int64_t, int>;
+      if (!absl::SimpleAtoi(text, &number) || number < least || number > std::numeric_limits<Held>::max()) {
         throw CLI::ValidationError("--" + flag, absl::StrCat("'", text, "' is not a whole number from ",
                                                              least, automatic ? ", or auto" : ""));
       }
-      *value = static_cast<int>(number);
+      *value = static_cast<Held>(number);
+    });
+  }
+  void AddSeconds(const std::string& flag, const std::string& shown_default, const std::string& help,
+                  absl::Duration* value) {
+    AddText(flag, "SECONDS", shown_default, help, [=](const std::string& text) {
+      double seconds = 0;
+      if (!absl::SimpleAtod(text, &seconds) || !(seconds >= 0) || seconds > 1e9) {
+        throw CLI::ValidationError("--" + flag, "'" + text + "' is not a number of seconds");
+      }
+      *value = absl::Seconds(seconds);
     });
   }
   void AddChoice(const std::string& flag, const std::vector<std::string>& choices,
@@ -177,14 +188,12 @@ class Parser {
               if (text != "off") flags_->app.metrics_listen = ParseAddress("--metrics-listen", text);
             });
     AddSwitch("reflection", "let clients ask for the services and messages", &flags_->app.reflection);
-    AddText("drain-timeout", "SECONDS", "30", "after SIGTERM: how long running work may take to finish",
-            [this](const std::string& text) {
-              double seconds = 0;
-              if (!absl::SimpleAtod(text, &seconds) || !(seconds >= 0) || seconds > 1e9) {
-                throw CLI::ValidationError("--drain-timeout", "'" + text + "' is not a number of seconds");
-              }
-              flags_->drain_timeout = absl::Seconds(seconds);
-            });
+    AddSwitch("trust-tenant-header", "a call's x-easel-tenant says whose it is; for a proxy that sets it",
+              &flags_->app.trust_tenant_header);
+    AddSeconds("stall-timeout", "30", "how long a caller may take to read one message",
+               &flags_->app.stall_timeout);
+    AddSeconds("drain-timeout", "30", "after SIGTERM: how long running work may take to finish",
+               &flags_->drain_timeout);
   }
   void AddModels() {
     Named("model",
@@ -215,6 +224,10 @@ class Parser {
               &flags_->app.limits.max_pixels);
     AddNumber("max-steps", 1, "1000", "steps of a picture", &flags_->app.limits.max_steps);
     AddNumber("max-images", 1, "16", "pictures of a request", &flags_->app.limits.max_images);
+    AddSeconds("keep-results", "600", "how long a generation can be found once it has ended",
+               &flags_->app.keep.keep);
+    AddNumber("keep-results-bytes", 0, "268435456", "of all that have ended; the oldest goes first",
+              &flags_->app.keep.keep_bytes);
   }
   void AddLog() {
     AddChoice("log-format", {"text", "json"}, "text", "one line an event, on stderr",

@@ -84,6 +84,7 @@ void LogCall(const CallRecord& record) {
                                   {"seconds", record.seconds},
                                   {"peer", record.peer}};
   if (!record.generation_id.empty()) fields.push_back({"generation", record.generation_id});
+  if (!record.tenant.empty()) fields.push_back({"tenant", record.tenant});
   if (!record.model.empty()) fields.push_back({"model", record.model});
   if (record.num_images > 0) {
     fields.insert(fields.end(), {{"steps", int64_t{record.steps}},

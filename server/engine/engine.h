@@ -62,6 +62,9 @@ struct PictureRequest {
 };
 
 struct SubmitOptions {
+  std::string tenant;  // whose pictures these are; empty: nobody's in particular
+  double weight = 1;   // of the tenant's share
+  int priority = 0;    // among the tenant's own; higher goes first
   absl::Time deadline = absl::InfiniteFuture();
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;     // one of ModelInfo::preview_methods; empty: the first

@@ -8,14 +8,15 @@
 
 namespace easel {
 
-GenerateStreamReactor::GenerateStreamReactor(ServiceState* state, const grpc::CallbackServerContext& context,
+GenerateStreamReactor::GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state,
+                                             const grpc::CallbackServerContext& context,
                                              const grpc::ByteBuffer& request)
-    : state_(state), call_(state, context, request, Answer::kStream, [this] { Pump(); }) {
+    : state_(state), call_(rpc, state, context, request, [this] { Pump(); }) {
   Pump();
 }
 
 void GenerateStreamReactor::OnWriteDone(bool ok) {
-  if (!ok) call_.Cancel();  // nobody reads any more
+  if (!ok) call_.Leave();  // nobody reads any more
   Pump();
 }
 
@@ -32,7 +33,9 @@ void GenerateStreamReactor::Pump() {
 
 GenerateUnaryReactor::GenerateUnaryReactor(ServiceState* state, const grpc::CallbackServerContext& context,
                                            const grpc::ByteBuffer& request, grpc::ByteBuffer* response)
-    : state_(state), bytes_(response), call_(state, context, request, Answer::kUnary, [this] { Pump(); }) {
+    : state_(state),
+      bytes_(response),
+      call_(GenerateCall::Rpc::kGenerate, state, context, request, [this] { Pump(); }) {
   Pump();
 }
 

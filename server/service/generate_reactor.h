@@ -1,6 +1,6 @@
-// How a generation call's answers travel: one write in flight, and the end exactly once. No lock: whoever has
-// the turn (EventStream::Next) pumps, be it gRPC's thread after a write or the thread that brought something
-// new; Finish ends the turns. Each deletes itself when gRPC is done with it.
+// How the answers of a call that follows a generation travel: one write in flight, and the end exactly once.
+// No lock: whoever has the turn (EventStream::Next) pumps, be it gRPC's thread after a write or the thread
+// that brought something new; Finish ends the turns. Each deletes itself when gRPC is done with it.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -12,13 +12,14 @@
 
 namespace easel {
 
+// GenerateStream and WatchGeneration.
 class GenerateStreamReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   // `state` and `context` outlive the call, `request` this constructor.
-  GenerateStreamReactor(ServiceState* state, const grpc::CallbackServerContext& context,
-                        const grpc::ByteBuffer& request);
+  GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state,
+                        const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request);
   void OnWriteDone(bool ok) override;
-  void OnCancel() override { call_.Cancel(); }
+  void OnCancel() override { call_.Leave(); }
   void OnDone() override { delete this; }
 
  private:
@@ -34,7 +35,7 @@ class GenerateUnaryReactor final : public grpc::ServerUnaryReactor {
   // `response` lives until OnDone.
   GenerateUnaryReactor(ServiceState* state, const grpc::CallbackServerContext& context,
                        const grpc::ByteBuffer& request, grpc::ByteBuffer* response);
-  void OnCancel() override { call_.Cancel(); }
+  void OnCancel() override { call_.Leave(); }
   void OnDone() override { delete this; }
 
  private:

@@ -5,19 +5,29 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
+#include <optional>
+#include <string_view>
 
+#include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "easel/v1/image_generation.grpc.pb.h"
 #include "server/engine/engine.h"
-#include "server/service/generate_call.h"
+#include "server/service/service_state.h"
+#include "server/service/sweeper.h"
 
 namespace easel {
 
-// Calls that carry bytes are `raw`: wire.h says why.
+// All are `raw`: wire.h says why.
 using ImageGenerationMethods = v1::ImageGeneration::WithRawCallbackMethod_Generate<
     v1::ImageGeneration::WithRawCallbackMethod_GenerateStream<
-        v1::ImageGeneration::WithRawCallbackMethod_GetModel<
-            v1::ImageGeneration::WithCallbackMethod_ListModels<v1::ImageGeneration::Service>>>>;
+        v1::ImageGeneration::WithRawCallbackMethod_SubmitGeneration<
+            v1::ImageGeneration::WithRawCallbackMethod_WatchGeneration<
+                v1::ImageGeneration::WithRawCallbackMethod_GetGeneration<
+                    v1::ImageGeneration::WithRawCallbackMethod_CancelGeneration<
+                        v1::ImageGeneration::WithRawCallbackMethod_ListModels<
+                            v1::ImageGeneration::WithRawCallbackMethod_GetModel<
+                                v1::ImageGeneration::Service>>>>>>>>;
 
 class ImageGenerationService final : public ImageGenerationMethods {
  public:
@@ -26,6 +36,10 @@ class ImageGenerationService final : public ImageGenerationMethods {
     CodecPool* pool = nullptr;            // outlives every call
     ServiceObserver* observer = nullptr;  // likewise
     std::function<void(const CallRecord&)> log;
+    GenerationStore::Options keep;
+    absl::Duration stall_timeout = absl::Seconds(30);  // of one write
+    bool trust_tenant_header = false;
+    std::function<absl::Time()> now = absl::Now;
   };
   explicit ImageGenerationService(const Options& options);
 
@@ -40,18 +54,33 @@ class ImageGenerationService final : public ImageGenerationMethods {
                                                              const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
-                                       const v1::ListModelsRequest* request,
-                                       v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitGeneration(grpc::CallbackServerContext* context,
+                                             const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchGeneration(grpc::CallbackServerContext* context,
+                                                              const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* GetGeneration(grpc::CallbackServerContext* context,
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CancelGeneration(grpc::CallbackServerContext* context,
+                                             const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;
 
  private:
-  // Ends a call that is answered at once.
+  // A call that is answered at once, by what `answer` gives or refuses; it fills in what the record tells.
+  using AnswerOf = std::function<absl::StatusOr<grpc::ByteBuffer>(CallRecord*)>;
   grpc::ServerUnaryReactor* Answered(grpc::CallbackServerContext* context, std::string_view rpc,
-                                     const absl::Status& status);
+                                     grpc::ByteBuffer* response, const AnswerOf& answer);
+  // What falls due by time alone: results that were kept long enough, and readers that do not read.
+  void Sweep();
 
+  const absl::Duration stall_timeout_;
   ServiceState state_;
+  std::optional<Sweeper> sweeper_;
 };
 
 }  // namespace easel

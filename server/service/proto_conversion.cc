@@ -15,6 +15,8 @@ namespace {
 
 constexpr int kDefaultQuality = 90;
 constexpr int kPreviewQuality = 75;
+constexpr int kMaxPriority = 100;
+constexpr size_t kMaxRequestIdBytes = 128;
 constexpr int kMaxJpegSide = 65535, kMaxWebpSide = 16383;
 constexpr size_t kMaxTextBytes =
     (size_t{4} << 20) - (size_t{64} << 10);  // so that `started` can echo the texts
@@ -262,6 +264,30 @@ void ConvertPreview(const v1::Preview& request, const ModelInfo& info, Answer an
   resolved->set_format(ToProto(plan->preview.format));
 }
 
+// What becomes of the request among others. The echo has no request_id: sent again, it is another request.
+void ConvertHandling(const v1::GenerateRequest& request, GenerationPlan* plan, Violations* violations) {
+  if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
+    violations->Add("priority", request.priority(), absl::StrCat(-kMaxPriority, " to ", kMaxPriority));
+  }
+  plan->priority = request.priority();
+  switch (request.on_disconnect()) {
+    case v1::ON_DISCONNECT_UNSPECIFIED:
+    case v1::ON_DISCONNECT_CANCEL:
+      break;
+    case v1::ON_DISCONNECT_DETACH:
+      plan->detach = true;
+      break;
+    default:
+      violations->Add("on_disconnect", static_cast<int>(request.on_disconnect()), "CANCEL, DETACH");
+  }
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    violations->Add("request_id", Quoted(request.request_id()),
+                    absl::StrCat("up to ", kMaxRequestIdBytes, " bytes"));
+  }
+  plan->resolved.set_priority(plan->priority);
+  plan->resolved.set_on_disconnect(plan->detach ? v1::ON_DISCONNECT_DETACH : v1::ON_DISCONNECT_CANCEL);
+}
+
 }  // namespace
 
 absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const ServedModel& model,
@@ -298,6 +324,7 @@ absl::StatusOr<GenerationPlan> ToPlan(const v1::GenerateRequest& request, const 
   }
   ConvertOutput(request.output(), spec, &plan, &violations);
   ConvertPreview(request.preview(), info, answer, &plan, &violations);
+  ConvertHandling(request, &plan, &violations);
   if (!violations.empty()) return violations.ToStatus();
 
   WriteSpec(spec, model.name, num_images, &plan.resolved);

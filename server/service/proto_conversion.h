@@ -32,6 +32,9 @@ struct GenerationPlan {
   std::string preview_method;
   std::optional<int> preview_max_size;
   EncodeOptions preview;
+
+  int priority = 0;     // -100 to 100
+  bool detach = false;  // goes on without its caller
 };
 
 // InvalidArgument with a BadRequest of all that is wrong. `random_seed` is taken when the request has no

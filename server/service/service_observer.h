@@ -12,11 +12,12 @@ namespace easel {
 
 // One call, when it has ended. Empty and 0 where the call did not get that far.
 struct CallRecord {
-  std::string_view rpc;  // such as "GenerateStream"
-  std::string generation_id;
-  std::string model;  // a served name; empty when the request named none of them
+  std::string_view rpc;       // such as "GenerateStream"
+  std::string generation_id;  // drawn for a request that was refused, too
+  std::string model;          // a served name; empty when the request named none of them
   absl::Status status;
   std::string peer;
+  std::string tenant;       // empty where the operator trusts no header
   std::string traceparent;  // W3C trace context, as the caller sent it
   std::string prompt;
   int steps = 0, width = 0, height = 0, num_images = 0;

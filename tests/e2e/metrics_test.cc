@@ -102,6 +102,35 @@ TEST(MetricsTest, CountsWhatHappened) {
   EXPECT_EQ(Sum(page, "easel_build_info", {"version=\"test\""}), 1);
 }
 
+TEST(MetricsTest, CountsTheCallsOfDetachedGenerations) {
+  const auto server = Serving(WithMetrics());
+  const auto stub = v1::ImageGeneration::NewStub(server->Channel());
+  v1::Generation generation;
+  grpc::ClientContext submit, get, watch, cancel;
+  ASSERT_TRUE(stub->SubmitGeneration(&submit, Staged(3), &generation).ok());
+  v1::WatchGenerationRequest watched;
+  watched.set_id(generation.id());
+  const auto reader = stub->WatchGeneration(&watch, watched);
+  for (v1::GenerationEvent event; reader->Read(&event);) {
+  }
+  ASSERT_TRUE(reader->Finish().ok());
+  v1::GetGenerationRequest got;
+  got.set_id(generation.id());
+  ASSERT_TRUE(stub->GetGeneration(&get, got, &generation).ok());
+  v1::CancelGenerationRequest cancelled;
+  cancelled.set_id("no such");
+  ASSERT_FALSE(stub->CancelGeneration(&cancel, cancelled, &generation).ok());
+
+  const std::string page = Get(server->app->metrics_address(), "/metrics");
+  for (const char* rpc : {"SubmitGeneration", "WatchGeneration", "GetGeneration"}) {
+    const std::string label = absl::StrCat("rpc=\"", rpc, "\"");
+    EXPECT_EQ(Sum(page, "easel_requests_total", {label, "code=\"OK\"", "model=\"staged\""}), 1) << rpc;
+  }
+  EXPECT_EQ(Sum(page, "easel_requests_total", {"rpc=\"CancelGeneration\"", "code=\"NOT_FOUND\""}), 1);
+  EXPECT_EQ(Sum(page, "easel_requests_in_flight"), 0);
+  EXPECT_EQ(Sum(page, "easel_images_total"), 1);
+}
+
 TEST(MetricsTest, CountsWorkThatWasForNothing) {
   const auto server = Serving(WithMetrics());
   v1::GenerateRequest request = Staged(5);

@@ -7,6 +7,7 @@
 #include "absl/synchronization/notification.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/image/png.h"
+#include "tests/server/service/picture_events.h"
 
 namespace easel {
 namespace {
@@ -14,52 +15,23 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-Image Grey(int side) { return {side, side, std::vector<uint8_t>(static_cast<size_t>(side) * side * 3, 128)}; }
-
-GenerationPlan PlanOf(int pictures, ImageFormat format = ImageFormat::kRawRgb8) {
-  GenerationPlan plan;
-  plan.model = "m";
-  for (int i = 0; i < pictures; ++i) {
-    plan.pictures.emplace_back();
-    plan.pictures.back().num_inference_steps = 4;
-    plan.pictures.back().seed = 7 + static_cast<uint64_t>(i);
-  }
-  plan.output.format = format;
-  plan.preview.format = ImageFormat::kRawRgb8;
-  return plan;
-}
-
-std::string Describe(const v1::GenerationEvent& event) {
-  std::string picture = event.has_image_index() ? absl::StrCat(event.image_index(), ": ") : "";
-  switch (event.event_case()) {
-    case v1::GenerationEvent::kQueued:
-      return absl::StrCat(picture, "queued ", event.queued().position());
-    case v1::GenerationEvent::kStarted:
-      return absl::StrCat(picture, "started ", event.started().device());
-    case v1::GenerationEvent::kProgress:
-      return absl::StrCat(picture, "progress ", event.progress().step());
-    case v1::GenerationEvent::kPreview:
-      return absl::StrCat(picture, "preview ", event.preview().step());
-    case v1::GenerationEvent::kImage:
-      return absl::StrCat(picture, "image ", event.image().chunk().size(),
-                          event.image().last_chunk() ? " last" : "");
-    case v1::GenerationEvent::kDone:
-      return absl::StrCat(picture, "done");
-    default:
-      return "nothing";
-  }
-}
-
-// A stream, the pool behind it, and a reader that is woken.
+// A generation, the pool behind it, and its caller's stream, which is woken.
 class Mailbox : public ServiceObserver {
  public:
   explicit Mailbox(GenerationPlan plan) {
     const int pictures = static_cast<int>(plan.pictures.size());
-    stream_ = std::make_shared<EventStream>(
-        std::move(plan),
-        EventStream::Options{"id", absl::UnixEpoch(), [] { return absl::UnixEpoch() + absl::Seconds(9); },
-                             &pool_, this, [this] { Wake(); }});
-    for (int i = 0; i < pictures; ++i) listeners_.push_back(stream_->Listener(i));
+    Generation::Options options;
+    options.id = "id";
+    options.arrived = absl::UnixEpoch();
+    options.now = [] { return absl::UnixEpoch() + absl::Seconds(9); };
+    options.pool = &pool_;
+    options.observer = this;
+    generation_ = std::make_shared<Generation>(std::move(plan), std::move(options));
+    Generation::ReaderOptions reader;
+    reader.wake = [this] { Wake(); };
+    reader.owns = true;
+    stream_ = std::make_unique<EventStream>(generation_, std::move(reader));
+    for (int i = 0; i < pictures; ++i) listeners_.push_back(generation_->Listener(i));
   }
   // One handle a picture, whose cancel flags can be looked at.
   void Begin(int tokens_cut = 0) {
@@ -68,7 +40,7 @@ class Mailbox : public ServiceObserver {
       cancelled_.push_back(std::make_shared<CancelFlag>(false));
       handles.emplace_back(cancelled_.back(), tokens_cut);
     }
-    stream_->Begin(std::move(handles));
+    generation_->Begin(std::move(handles));
   }
   // Keeps the pool's thread busy until Release.
   void HoldPool() {
@@ -129,17 +101,10 @@ class Mailbox : public ServiceObserver {
   CodecPool pool_{1};
   std::vector<std::shared_ptr<CancelFlag>> cancelled_;
   std::vector<std::shared_ptr<JobListener>> listeners_;
-  std::shared_ptr<EventStream> stream_;
+  std::shared_ptr<Generation> generation_;
+  std::unique_ptr<EventStream> stream_;
   absl::Status end_;
 };
-
-JobAccounting On(const std::string& device) {
-  JobAccounting accounting;
-  accounting.device = device;
-  return accounting;
-}
-
-JobProgress Step(int step) { return {step, 4, 1 - step / 4.0, 2, 0.5}; }
 
 TEST(EventStreamTest, TellsOnePictureFromQueueToEnd) {
   Mailbox mailbox(PlanOf(1));
@@ -316,7 +281,7 @@ TEST(EventStreamTest, CancelDropsTheJobsAndEndsAtOnce) {
   mailbox.Begin();
   mailbox.job(0).OnStarted("cpu");
   mailbox.Read();
-  mailbox.stream().Cancel(absl::CancelledError("gone"));
+  mailbox.stream().Leave(absl::CancelledError("gone"));
   EXPECT_EQ(mailbox.wakes(), 1);
   EXPECT_TRUE(mailbox.cancelled(0) && mailbox.cancelled(1));
   EXPECT_THAT(mailbox.Read(), ElementsAre("CANCELLED"));

@@ -271,6 +271,31 @@ TEST(ProtoConversionTest, TheEchoSentAgainIsTheSamePlan) {
   EXPECT_EQ(again->pictures[1].seed, plan->pictures[1].seed);
 }
 
+TEST(ProtoConversionTest, SaysHowARequestIsTreatedAmongOthers) {
+  auto plan = Plan("priority: -100 on_disconnect: ON_DISCONNECT_DETACH request_id: 'mine'");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->priority, -100);
+  EXPECT_TRUE(plan->detach);
+  EXPECT_EQ(plan->resolved.priority(), -100);
+  EXPECT_EQ(plan->resolved.on_disconnect(), v1::ON_DISCONNECT_DETACH);
+  EXPECT_EQ(plan->resolved.request_id(), "");  // the echo, sent again, is another request
+
+  plan = Plan(absl::StrCat("priority: 100 request_id: '", std::string(128, 'x'), "'"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_FALSE(plan->detach);
+  EXPECT_EQ(plan->resolved.on_disconnect(), v1::ON_DISCONNECT_CANCEL);
+
+  const std::string long_name = absl::StrCat("request_id: '", std::string(129, 'x'), "'");
+  ExpectRefused({{"priority: 101", "priority", "-100 to 100"},
+                 {"priority: -101", "priority", "-101"},
+                 {long_name.c_str(), "request_id", "128 bytes"}},
+                Everything());
+  v1::GenerateRequest request;
+  request.set_on_disconnect(static_cast<v1::OnDisconnect>(3));
+  EXPECT_THAT(Fields(ToPlan(request, Everything(), RequestLimits(), Answer::kStream, 1).status()),
+              ElementsAre("on_disconnect"));
+}
+
 TEST(ProtoConversionTest, OneAnswerCarriesNoPreviews) {
   EXPECT_THAT(Fields(Plan("preview { every_n_steps: 1 }", Everything(), Answer::kUnary).status()),
               ElementsAre("preview"));

@@ -1,0 +1,55 @@
+#include "server/service/call_metadata.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/service/model_description.h"
+#include "server/service/status_conversion.h"
+
+namespace easel {
+namespace {
+
+constexpr size_t kMaxTenantBytes = 64;
+constexpr size_t kTraceparentBytes = 55;
+
+}  // namespace
+
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture()
+                                                                  : absl::FromChrono(deadline);
+}
+
+std::string TraceparentOf(const grpc::CallbackServerContext& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("traceparent");
+  if (found == metadata.end() || found->second.size() != kTraceparentBytes) return "";
+  std::string value(found->second.data(), found->second.size());
+  const bool good = std::all_of(value.begin(), value.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
+  });
+  return good ? value : "";
+}
+
+absl::StatusOr<std::string> CheckedTenant(std::string_view given) {
+  const bool good = !given.empty() && given.size() <= kMaxTenantBytes &&
+                    std::all_of(given.begin(), given.end(), [](unsigned char c) {
+                      return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+                    });
+  if (good) return std::string(given);
+  return InvalidFields({{kTenantKey, absl::StrCat(Quoted(given), " given; allowed: 1 to ", kMaxTenantBytes,
+                                                  " letters, digits, '.', '_' and '-'")}});
+}
+
+absl::StatusOr<std::string> TenantOf(const grpc::CallbackServerContext& context, bool trusted) {
+  if (!trusted) return "";
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(kTenantKey);
+  if (found == metadata.end()) return "";
+  return CheckedTenant({found->second.data(), found->second.size()});
+}
+
+}  // namespace easel

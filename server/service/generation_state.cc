@@ -1,0 +1,92 @@
+#include "server/service/generation_state.h"
+
+#include "absl/strings/str_cat.h"
+#include "server/service/event_conversion.h"
+
+namespace easel {
+namespace {
+
+v1::GenerationState StateOf(const GenerationState& state) {
+  if (absl::IsCancelled(state.status)) return v1::GENERATION_STATE_CANCELLED;
+  if (!state.status.ok()) return v1::GENERATION_STATE_FAILED;
+  if (state.ended_at.has_value()) return v1::GENERATION_STATE_DONE;
+  return state.started_on.has_value() ? v1::GENERATION_STATE_RUNNING : v1::GENERATION_STATE_QUEUED;
+}
+
+}  // namespace
+
+void GenerationState::Add(const JobAccounting& one) {
+  JobAccounting& sum = accounting;
+  if (!one.device.empty()) {
+    sum.queue_seconds = any_taken_up ? std::min(sum.queue_seconds, one.queue_seconds) : one.queue_seconds;
+    any_taken_up = true;
+    if (sum.device.empty()) sum.device = one.device;
+  }
+  sum.encode_seconds += one.encode_seconds;
+  sum.denoise_seconds += one.denoise_seconds;
+  sum.decode_seconds += one.decode_seconds;
+  sum.steps += one.steps;
+  const double mates = sum.mean_batch_size * sum.forwards + one.mean_batch_size * one.forwards;
+  sum.forwards += one.forwards;
+  sum.mean_batch_size = sum.forwards > 0 ? mates / sum.forwards : 0;
+  sum.prompt_cache_hit |= one.prompt_cache_hit;
+}
+
+int64_t GenerationState::Bytes() const {
+  size_t bytes = parameters.ByteSizeLong();
+  for (const auto& file : files) bytes += file->bytes.size();
+  for (const Picture& picture : pictures) {
+    if (picture.preview != nullptr) bytes += picture.preview->data().size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+v1::Warning TextWasCut(const v1::GenerateRequest& parameters, int tokens_cut) {
+  const bool both = parameters.has_prompt() && !parameters.negative_prompt().empty();
+  v1::Warning warning;
+  warning.set_field(parameters.has_prompt() ? "prompt" : "negative_prompt");
+  warning.set_message(absl::StrCat(both ? "prompt and negative_prompt were" : warning.field() + " was",
+                                   " longer than the model reads: ", tokens_cut,
+                                   tokens_cut == 1 ? " token was" : " tokens were", " cut off at the end"));
+  warning.set_tokens_cut(static_cast<uint32_t>(tokens_cut));
+  return warning;
+}
+
+v1::Generation ToProto(const GenerationState& state, absl::Duration kept) {
+  v1::Generation proto;
+  proto.set_id(state.id);
+  proto.set_state(StateOf(state));
+  *proto.mutable_parameters() = state.parameters;
+  proto.mutable_warnings()->Add(state.warnings.begin(), state.warnings.end());
+  if (proto.state() == v1::GENERATION_STATE_QUEUED && state.queued_version > 0) {
+    *proto.mutable_queued() = state.queued;
+  }
+  for (size_t i = 0; i < state.pictures.size(); ++i) {
+    if (!state.pictures[i].progress.has_value()) continue;
+    v1::PictureProgress* progress = proto.add_progress();
+    progress->set_image_index(static_cast<uint32_t>(i));
+    *progress->mutable_progress() = ToProto(*state.pictures[i].progress);
+  }
+  if (!state.status.ok()) {
+    proto.set_error_code(static_cast<int>(state.status.code()));
+    proto.set_error_message(std::string(state.status.message()));
+  }
+  if (state.ended_at.has_value()) {
+    *proto.mutable_accounting() = ToProto(state.accounting);
+    proto.set_expires_at(absl::ToDoubleSeconds(*state.ended_at + kept - absl::UnixEpoch()));
+  }
+  return proto;
+}
+
+v1::GeneratedImage ToProto(const PictureFile& file) {
+  v1::GeneratedImage image;
+  image.set_index(file.description.index());
+  image.set_seed(file.description.seed());
+  image.set_format(file.description.format());
+  image.set_width(file.description.width());
+  image.set_height(file.description.height());
+  image.set_data(file.bytes);
+  return image;
+}
+
+}  // namespace easel
