@@ -1,6 +1,7 @@
 #include "model/io/checkpoint.h"
 
 #include <ATen/ATen.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -178,6 +179,7 @@ class FileCheckpoint : public Checkpoint {
     ReleaseLast();
     last_ = it->second;
     const at::Tensor tensor = last_->Get(name);
+    last_converted_ = tensor.is_floating_point() && tensor.scalar_type() != dtype_;
     if (tensor.sizes() != shape) {
       misshapen_.insert(absl::StrCat("\"", name, "\" is [", absl::StrJoin(tensor.sizes(), ", "),
                                      "], wanted [", absl::StrJoin(shape, ", "), "]"));
@@ -205,9 +207,10 @@ class FileCheckpoint : public Checkpoint {
 
  private:
   // By the time of the next tensor a network has packed or converted the last one, if it does so at all. The file's
-  // copy of it would else stay in memory, beside that.
+  // copy of it would else stay in memory, beside that; and a converted copy, freed, would in holes of the heap.
   void ReleaseLast() const {
     if (last_ != nullptr) last_->ReleasePages();
+    if (last_converted_) malloc_trim(0);
   }
 
   // Zeros of any shape in the memory of one: the shape may come from a wrong config and be huge.
@@ -235,6 +238,7 @@ class FileCheckpoint : public Checkpoint {
   std::map<std::string, const SafetensorsFile*> file_of_;
   std::set<std::string, std::less<>> used_;  // taken or ignored
   const SafetensorsFile* last_ = nullptr;     // that a tensor was taken from
+  bool last_converted_ = false;               // that tensor was, to another dtype
   std::set<std::string> missing_;
   std::set<std::string> misshapen_;
 };
