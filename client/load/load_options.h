@@ -12,8 +12,7 @@ struct LoadOptions {
   // a rate, `concurrency` at a time, each sent when one ends (closed loop).
   std::optional<double> rate = {};
   uint32_t concurrency = 0;
-  bool burst =
-      false;  // open loop: Gamma-distributed gaps of coefficient of variation 4, not exponential ones
+  bool burst = false;  // open loop: gaps are Gamma-distributed, four times as uneven as Poisson's (LoadPlan)
 
   // How many are measured: that number, or as many as arrive in `duration` seconds. One of the two is set.
   std::optional<uint64_t> requests = {};
