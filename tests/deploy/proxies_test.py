@@ -63,6 +63,12 @@ class ProxyTest(unittest.TestCase):
             self.assertEqual(code, 0, told)
             self.assertEqual(caller.picture.read_bytes(), direct[wish].picture.read_bytes())
 
+    def assert_unavailable(self, server):
+        """With every replica gone, a caller is told so by gRPC's own status."""
+        code, told = self.call(server, 1, 3).end()
+        self.assertEqual(code, 1)
+        self.assertRegex(told, r"^easel: UNAVAILABLE: ")
+
     def again_until_done(self, server, seed, steps):
         """A caller that tries again when nobody could do it; how often it had to."""
         for tries in range(100):
@@ -134,6 +140,15 @@ class HaproxyTest(ProxyTest):
         self.assert_pictures(running, second)
 
 
+    def test_without_a_replica_callers_hear_unavailable(self):
+        first, second = self.replica(), self.replica()
+        proxy, server = self.haproxy(first, second)
+        for replica in (first, second):
+            replica.process.kill()
+        proxy.await_line("backend easel has no server available")
+        self.assert_unavailable(server)
+
+
 class NginxTest(ProxyTest):
     def configuration(self, text):
         """A whole configuration around the file, as Debian's nginx.conf is, without its absolute paths."""
@@ -170,6 +185,15 @@ class NginxTest(ProxyTest):
         first.process.kill()
         first.process.wait()
         self.assert_pictures({(seed, 3): self.call(server, seed, 3) for seed in range(4)}, second)
+
+
+    def test_without_a_replica_callers_hear_unavailable(self):
+        first, second = self.replica(), self.replica()
+        _, server = self.nginx(first, second)
+        for replica in (first, second):
+            replica.process.kill()
+            replica.process.wait()
+        self.assert_unavailable(server)
 
 
 class EnvoyTest(ProxyTest):
@@ -221,6 +245,13 @@ class EnvoyTest(ProxyTest):
         late = {(seed, 3): self.call(server, seed, 3) for seed in range(8)}
         self.assert_pictures(running | late, second)
         self.assertEqual(first.process.wait(TIMEOUT), 0)
+
+    def test_without_a_replica_callers_hear_unavailable(self):
+        replica = self.replica()
+        _, server = self.envoy(replica)
+        replica.process.kill()
+        replica.process.wait()
+        self.assert_unavailable(server)
 
     def test_a_browser_s_grpc_web_is_answered(self):
         replica = self.replica()
