@@ -17,8 +17,10 @@
 #include "absl/time/time.h"
 #include "model/generation_spec.h"
 #include "model/model_info.h"
+#include "server/engine/batch_policy.h"
 #include "server/engine/job.h"
 #include "server/engine/job_listener.h"
+#include "server/engine/model_costs.h"
 
 namespace easel {
 
@@ -35,6 +37,12 @@ struct EngineOptions {
   int max_batch_rows = 0;
   // Jobs accepted but not yet taken up by a worker.
   int max_queue = 64;
+  // Jobs of one tenant, waiting and active; 0: no such limit.
+  int max_tenant_jobs = 0;
+  // Who shares a forward and who may begin; null: Batcher.
+  BatchPolicyFactory policy;
+  // What was measured beforehand (measure_costs.h), so that the first jobs, too, are judged by it.
+  std::vector<ModelCosts> known_costs;
   // May be null; must outlive the engine.
   EngineObserver* observer = nullptr;
   // For deadlines and all measuring.
@@ -65,6 +73,11 @@ struct SubmitOptions {
   absl::Time deadline = absl::InfiniteFuture();
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;     // one of ModelInfo::preview_methods; empty: the first
+  // Who asks, and how much of the workers is its share: tenants with jobs share each worker in the proportion of
+  // their weights (> 0). "" is a tenant like any other.
+  std::string tenant;
+  double weight = 1;
+  int priority = 0;  // -100 … 100: what goes first of the tenant's jobs
 };
 
 // Thread-safe.
