@@ -2,14 +2,16 @@
 //
 // Jobs go in this order:
 //   1. those of tenants within their share before those of tenants over it (tenant_shares.h)
-//   2. in each of these, first who has not been served for kPatience: so nobody starves, whatever the deadlines
+//   2. in each of these, first who has not been served for kPatience: so nobody starves, whatever the
+//   deadlines
 //   3. then those with a deadline that they can still meet, the earliest first
 //   4. then the others: of the tenant furthest behind its share; inside a tenant by the time they have waited
 //      since their last forward, where a level of priority counts as kPriorityLevel of waiting; then by age
 //   5. last those that cannot meet their deadline even if they were alone from now on
-// The first one's shape is the forward's. In the same order whoever has that shape and fits takes the room left,
-// up to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and nobody over its
-// share who would make the forward of those within theirs slower by over a tenth: their share is of time.
+// The first one's shape is the forward's. In the same order whoever has that shape and fits takes the room
+// left, up to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and
+// nobody over its share who would make the forward of those within theirs slower by over a tenth: their share
+// is of time.
 #pragma once
 
 #include <vector>
@@ -27,12 +29,14 @@ class Batcher : public BatchPolicy {
   explicit Batcher(int max_rows) : max_rows_(max_rows) {}
 
   std::vector<size_t> Pick(const std::vector<BatchCandidate>& active, const StepTimes& times) const override;
-  // As many as are active in room for four forwards: short jobs need not wait for long ones to end, and what an
-  // active job costs is a latent. Beyond that, up to twice as many, those that go before one who is active: so
-  // neither deadlines nor shares wait for a seat.
+  // As many as are active in room for four forwards: short jobs need not wait for long ones to end, and what
+  // an active job costs is a latent. Beyond that, up to twice as many, those that by share or deadline go
+  // before one who is active: neither waits for a seat.
   std::vector<size_t> Begin(const std::vector<BatchCandidate>& active,
                             const std::vector<BatchCandidate>& waiting) const override;
-  std::vector<size_t> Line(const std::vector<BatchCandidate>& waiting) const override;
+  std::vector<PlaceInLine> Line(const std::vector<BatchCandidate>& active,
+                                const std::vector<BatchCandidate>& waiting,
+                                const StepTimes& times) const override;
   bool drops_hopeless() const override { return true; }
 
   int max_active_rows() const { return 4 * max_rows_; }
@@ -43,7 +47,11 @@ class Batcher : public BatchPolicy {
 
 // The order above.
 bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b);
+// Whether a seat is due to `a` before `b`, for its share or deadline; having waited is no such reason.
+bool HasClaimOver(const BatchCandidate& a, const BatchCandidate& b);
 // Whether it cannot be done by its deadline.
 bool IsHopeless(const BatchCandidate& candidate);
+// Seconds until `job` can be done at best, behind those of `accepted` that can be done and are due before it.
+double SecondsUntilDone(const BatchCandidate& job, const std::vector<BatchCandidate>& accepted);
 
 }  // namespace easel

@@ -24,6 +24,17 @@ struct JobWork {
   std::optional<ForwardShape> shape = {};  // known once it has begun
 };
 
+// Seconds of a worker's time, from now. Shares of forwards are not known beforehand, so these are bounds.
+struct JobCost {
+  ForwardShape shape = {};  // of its forwards; before the first picture of its size, one that only such have
+  int row_cap = 1;          // the shape's knee
+  std::optional<double> seconds;  // alone, as likely as not; absent: its forwards are not known
+  // At best, and 0 where that is not known well. Encoding does not count, for that may be in the cache.
+  double least = 0;         // alone: it cannot be done sooner
+  double least_shared = 0;  // its rows' part of full forwards: nobody else can have this much of the worker
+  double outside_forwards = 0;  // what of `seconds` is encoding and decoding
+};
+
 class CostModel {
  public:
   explicit CostModel(int max_rows) : max_rows_(max_rows) {}
@@ -36,31 +47,21 @@ class CostModel {
   // Pictures of this size are made by forwards of this shape.
   void ObserveShape(int model, int width, int height, const ForwardShape& shape);
 
-  // The shape that a picture of this size had last; before the first, one that only such pictures have.
-  ForwardShape ShapeOf(const JobWork& work) const;
-  // Seconds of worker's time that the work takes alone, as likely as not. Absent: its forwards are not known.
-  std::optional<double> Seconds(const JobWork& work) const;
-  // At best, alone, its encoding not counted, for that may be in the cache. 0 when not known well.
-  double LeastSeconds(const JobWork& work) const;
-  // At best, its rows sharing forwards with others': what of the worker's time nobody else can have. 0 when not
-  // known well.
-  double LeastSharedSeconds(const JobWork& work) const;
-  int Knee(const ForwardShape& shape) const;
+  JobCost Predict(const JobWork& work) const;
 
   // REQUIRES: called by the worker's thread, which alone writes.
   const StepTimes& times() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return times_; }
 
  private:
   using Size = std::pair<int, std::pair<int, int>>;  // model, width, height
-  ForwardShape ShapeLocked(const JobWork& work) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  double DecodeLocked(const JobWork& work) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ForwardShape ShapeOf(const JobWork& work) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int max_rows_;
   mutable Mutex mutex_;
   StepTimes times_ ABSL_GUARDED_BY(mutex_);
   std::map<Size, ForwardShape> shapes_ ABSL_GUARDED_BY(mutex_);
-  std::map<int, double> encode_seconds_ ABSL_GUARDED_BY(mutex_);            // by model
-  std::map<int, double> decode_seconds_of_a_pixel_ ABSL_GUARDED_BY(mutex_);  // by model
+  std::map<int, SmoothedTime> encode_ ABSL_GUARDED_BY(mutex_);          // by model
+  std::map<int, SmoothedTime> decode_a_pixel_ ABSL_GUARDED_BY(mutex_);  // by model
 };
 
 }  // namespace easel

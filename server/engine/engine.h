@@ -24,6 +24,7 @@
 
 namespace easel {
 
+class CostModel;
 class EngineObserver;
 class JobQueue;
 class Pipeline;
@@ -73,8 +74,8 @@ struct SubmitOptions {
   absl::Time deadline = absl::InfiniteFuture();
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;     // one of ModelInfo::preview_methods; empty: the first
-  // Who asks, and how much of the workers is its share: tenants with jobs share each worker in the proportion of
-  // their weights (> 0). "" is a tenant like any other.
+  // Who asks, and how much of the workers is its share: tenants with jobs share each worker in the proportion
+  // of their weights (> 0). "" is a tenant like any other.
   std::string tenant;
   double weight = 1;
   int priority = 0;  // -100 … 100: what goes first of the tenant's jobs
@@ -97,8 +98,12 @@ class Engine {
   //   NotFound           no such model
   //   InvalidArgument    the message begins with the field's name: one of GenerationSpec's, or `num_images`,
   //                      `preview_method`, `preview_every_n_steps`
-  //   DeadlineExceeded   the deadline has passed already
-  //   ResourceExhausted  more than max_queue jobs would wait
+  //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made
+  //   alone
+  //                      (then with an estimate, see estimate.h)
+  //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than
+  //   max_tenant_jobs;
+  //                      with an estimate
   //   Unavailable        draining
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
@@ -117,6 +122,8 @@ class Engine {
 
   absl::StatusOr<std::vector<JobHandle>> TrySubmit(int model, std::vector<PictureRequest> pictures,
                                                    const SubmitOptions& options);
+  std::vector<double> SecondsOnWorkers(const Job& job) const;
+  absl::Status CheckDeadline(const Job& job) const;
   void StartWorkers(const std::vector<NamedPipeline>& models);
 
   // Constant after construction, and so read by any thread.
@@ -124,6 +131,9 @@ class Engine {
   std::vector<ServedModel> models_;
   std::vector<Replicas> replicas_;  // of each model
 
+  bool drops_hopeless_ = true;
+
+  std::vector<std::unique_ptr<CostModel>> costs_;  // of each worker
   std::unique_ptr<JobQueue> queue_;
   std::vector<std::unique_ptr<Worker>> workers_;  // emptied by Drain
 };

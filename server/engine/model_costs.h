@@ -1,5 +1,5 @@
-// What forwards, encoding and decoding of a model were measured to take on a device, as a value that can be kept
-// in a file.
+// What forwards, encoding and decoding of a model were measured to take on a device, as a value that can be
+// kept in a file.
 #pragma once
 
 #include <string>
@@ -18,8 +18,8 @@ struct ForwardTime {
 };
 
 struct ModelCosts {
-  std::string model;   // its served name
-  std::string device;  // such as "cpu", "cuda:0"
+  std::string model;          // its served name
+  std::string device;         // such as "cpu", "cuda:0"
   int width = 0, height = 0;  // of the picture that these are of
   double encode_seconds = 0, decode_seconds = 0;
   std::vector<ForwardTime> forwards;

@@ -9,14 +9,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
+#include "server/engine/batcher.h"
 
 namespace easel {
 namespace {
-
-// How much the newest forward counts in the pace that estimates are made of.
-constexpr double kPaceWeight = 0.1;
 
 // What LibTorch throws becomes the status of the jobs that `work` was for.
 template <typename Work>
@@ -37,19 +36,21 @@ ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioni
   return {model, latent.size(0), latent.size(1), latent.size(2), text_length};
 }
 
-RemainingWork Remaining(const Job& job, const Sampler& sampler) {
-  const int done = sampler.total_evaluations() * sampler.step() / sampler.total_steps();
-  return {job.rows, sampler.total_evaluations() - done};
+int EvaluationsLeft(const Sampler& sampler) {
+  return sampler.total_evaluations() - sampler.total_evaluations() * sampler.step() / sampler.total_steps();
+}
+
+double SinceSubmit(const Job& job, absl::Time now) { return absl::ToDoubleSeconds(now - job.submitted); }
+
+absl::Status CannotBeDone(double seconds, double seconds_to_deadline) {
+  return absl::DeadlineExceededError(absl::StrFormat(
+      "the picture takes %.2f s more at best, and the deadline is in %.2f s", seconds, seconds_to_deadline));
 }
 
 }  // namespace
 
 Worker::Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options)
-    : models_(std::move(models)),
-      options_(std::move(options)),
-      batcher_(options_.max_batch_rows),
-      queue_(queue),
-      row_seconds_(models_.size()) {
+    : models_(std::move(models)), options_(std::move(options)), queue_(queue), outlook_(options_.costs) {
   const auto here = std::find_if(models_.begin(), models_.end(),
                                  [](const WorkerModel& m) { return m.pipeline != nullptr; });
   device_ = here->pipeline->device();
@@ -82,55 +83,103 @@ void Worker::Run() {
 bool Worker::Receive() {
   const bool idle = waiting_.empty() && active_.empty();
   JobQueue::Delivery delivery =
-      queue_->Take(options_.index, idle ? JobQueue::Patience::kWaitForJobs : JobQueue::Patience::kDoNotWait);
-  for (Job& job : delivery.jobs) waiting_.push_back({std::move(job)});
+      queue_->Take(options_.index, idle ? JobQueue::Patience::kWaitForJobs : JobQueue::Patience::kDoNotWait,
+                   SecondsOfWork());
+  for (Job& job : delivery.jobs) {
+    outlook_.Arrived(job, options_.now());
+    waiting_.push_back({.job = std::move(job), .arrived = ++arrived_});
+    line_changed_ = true;
+  }
+  if (options_.policy->drops_hopeless()) RefuseWhatCannotBeDone(delivery.jobs.size());
   return !delivery.stop;
+}
+
+// Those that came and cannot be done behind what was accepted before them, at best.
+void Worker::RefuseWhatCannotBeDone(size_t newest) {
+  if (newest == 0) return;
+  const absl::Time now = options_.now();
+  std::vector<BatchCandidate> accepted = ActiveCandidates(now);
+  size_t i = 0;
+  const size_t known = waiting_.size() - newest;
+  std::erase_if(waiting_, [&](const Waiting& waiting) {
+    const BatchCandidate candidate = CandidateOf(waiting, now);
+    const double seconds = SecondsUntilDone(candidate, accepted);
+    const bool refused = i++ >= known &&
+                         candidate.seconds_to_deadline > 0 &&  // else: DropCancelledAndExpired
+                         seconds > candidate.seconds_to_deadline;
+    if (!refused) {
+      accepted.push_back(candidate);
+      return false;
+    }
+    options_.observer->OnDeadlineRefused(NameOf(waiting.job));
+    JobAccounting accounting;
+    accounting.estimated_seconds = SinceSubmit(waiting.job, now) + seconds;
+    EndJob(waiting.job, CannotBeDone(seconds, candidate.seconds_to_deadline), accounting,
+           JobQueue::Was::kWaiting);
+    return true;
+  });
 }
 
 void Worker::DropCancelledAndExpired() {
   const absl::Time now = options_.now();
-  const auto why = [now](const Job& job) {
+  // `accounting` gets the estimate where that is why.
+  const auto why = [&](const auto& entry, JobAccounting& accounting) {
+    const Job& job = entry.job;
     if (*job.cancelled) return absl::CancelledError("the job was cancelled");
     if (job.deadline <= now)
       return absl::DeadlineExceededError("the deadline passed before the picture was done");
-    return absl::OkStatus();
+    if (job.deadline == absl::InfiniteFuture() || !options_.policy->drops_hopeless()) return absl::OkStatus();
+    const BatchCandidate candidate = CandidateOf(entry, now);
+    if (!IsHopeless(candidate)) return absl::OkStatus();
+    options_.observer->OnHopeless(NameOf(job));
+    accounting.estimated_seconds = SinceSubmit(job, now) + candidate.seconds_left;
+    return CannotBeDone(candidate.seconds_left, candidate.seconds_to_deadline);
   };
   std::erase_if(waiting_, [&](const Waiting& waiting) {
-    const absl::Status status = why(waiting.job);
-    if (!status.ok()) EndJob(waiting.job, status, {}, JobQueue::Was::kWaiting);
+    JobAccounting accounting;
+    const absl::Status status = why(waiting, accounting);
+    if (!status.ok()) EndJob(waiting.job, status, accounting, JobQueue::Was::kWaiting);
     return !status.ok();
   });
   std::erase_if(active_, [&](const auto& active) {
-    const absl::Status status = why(active->job);
+    const absl::Status status = why(*active, active->accounting);
     if (!status.ok()) End(*active, status);
     return !status.ok();
   });
 }
 
 void Worker::Admit() {
-  int active_rows = 0;
-  for (const auto& active : active_) active_rows += active->job.rows;
-  std::vector<int> waiting_rows;
-  for (const Waiting& waiting : waiting_) waiting_rows.push_back(waiting.job.rows);
+  if (waiting_.empty()) return;
+  const absl::Time now = options_.now();
+  const std::vector<size_t> begun = options_.policy->Begin(ActiveCandidates(now), WaitingCandidates(now));
+  std::vector<Waiting> taken;
+  for (size_t i : begun) taken.push_back(std::move(waiting_[i]));
+  std::erase_if(waiting_, [](const Waiting& waiting) { return waiting.job.listener == nullptr; });  // moved
+  for (Waiting& waiting : taken) TakeUp(std::move(waiting));
+}
 
-  for (size_t n = batcher_.CountToAdmit(active_rows, waiting_rows); n > 0; --n) {
-    auto active = std::make_unique<Active>();
-    active->job = std::move(waiting_.front().job);
-    waiting_.pop_front();
-    queue_->Began(1);
-    active->accounting.device = device_name_;
-    active->accounting.queue_seconds = absl::ToDoubleSeconds(options_.now() - active->job.submitted);
-    options_.observer->OnDepthChanged(/*waiting=*/-1, /*active=*/1);
-    options_.observer->OnStarted(NameOf(active->job), active->accounting.queue_seconds);
-    active->job.listener->OnStarted(device_name_);
+void Worker::TakeUp(Waiting waiting) {
+  auto active = std::make_unique<Active>();
+  active->job = std::move(waiting.job);
+  active->arrived = waiting.arrived;
+  active->last_served_at = active->job.submitted;
+  line_changed_ = true;
+  queue_->Began(1);
+  active->accounting.device = device_name_;
+  const double waited = SinceSubmit(active->job, options_.now());
+  active->accounting.queue_seconds = waited;
+  options_.observer->OnDepthChanged(/*waiting=*/-1, /*active=*/1);
+  options_.observer->OnStarted(NameOf(active->job), waited);
+  if (waiting.foretold_wait.has_value())
+    options_.observer->OnWaitForetold(NameOf(active->job), *waiting.foretold_wait, waited);
+  active->job.listener->OnStarted(device_name_);
 
-    const Active* previous = active_.empty() ? nullptr : active_.back().get();
-    const absl::Status status = Guarded("encode", [&] { return Begin(*active, previous); });
-    if (status.ok()) {
-      active_.push_back(std::move(active));
-    } else {
-      End(*active, status);
-    }
+  const Active* previous = active_.empty() ? nullptr : active_.back().get();
+  const absl::Status status = Guarded("encode", [&] { return Begin(*active, previous); });
+  if (status.ok()) {
+    active_.push_back(std::move(active));
+  } else {
+    End(*active, status);
   }
 }
 
@@ -144,38 +193,39 @@ absl::Status Worker::Begin(Active& active, const Active* previous) {
     EASEL_ASSIGN_OR_RETURN(GuidedConditioning conditioning, pipeline.Encode(*active.job.prompts));
     active.conditioning = std::make_shared<const GuidedConditioning>(std::move(conditioning));
     active.accounting.encode_seconds = Measured(active.job, Stage::kEncode, began);
+    options_.costs->ObserveEncode(active.job.model, active.accounting.encode_seconds);
   }
   active.accounting.prompt_cache_hit = active.conditioning->cache_hit;
   EASEL_ASSIGN_OR_RETURN(active.sampler, pipeline.MakeSampler(active.job.spec));
-  active.candidate.shape = ShapeOf(active.job.model, active.sampler->Denoised(), *active.conditioning);
-  active.candidate.rows = active.job.rows;
-  active.candidate.admitted = ++admitted_;
+  active.shape = ShapeOf(active.job.model, active.sampler->Denoised(), *active.conditioning);
+  options_.costs->ObserveShape(active.job.model, active.job.spec.width, active.job.spec.height, active.shape);
   return absl::OkStatus();
 }
 
+// To those whose place changed. Looking ahead costs more than the rest of a turn: only when somebody came or
+// left.
 void Worker::TellPositions() {
-  if (waiting_.empty()) return;
-  std::vector<RemainingWork> active, ahead;
-  for (const Active* job : Denoising()) active.push_back(Remaining(job->job, *job->sampler));
-  for (size_t i = 0; i < waiting_.size(); ++i) {
-    const Job& job = waiting_[i].job;
-    if (const int position = static_cast<int>(i); position != waiting_[i].told_position) {
-      std::optional<double> wait;
-      if (const double pace = row_seconds_[job.model]; pace > 0)
-        wait = pace * batcher_.RowsAhead(active, ahead, job.rows);
-      job.listener->OnQueued(position, wait);
-      waiting_[i].told_position = position;
+  if (!std::exchange(line_changed_, false) || waiting_.empty()) return;
+  const absl::Time now = options_.now();
+  const std::vector<PlaceInLine> line =
+      options_.policy->Line(ActiveCandidates(now), WaitingCandidates(now), options_.costs->times());
+  for (int position = 0; const PlaceInLine& place : line) {
+    Waiting& waiting = waiting_[place.position];
+    if (position != waiting.told_position) {
+      if (waiting.told_position < 0) waiting.foretold_wait = place.wait_seconds;
+      waiting.told_position = position;
+      waiting.job.listener->OnQueued(position, place.wait_seconds);
     }
-    ahead.push_back({job.rows, job.spec.num_inference_steps});
+    ++position;
   }
 }
 
 void Worker::Evaluate() {
   const std::vector<Active*> denoising = Denoising();
-  std::vector<BatchCandidate> candidates;
-  for (const Active* active : denoising) candidates.push_back(active->candidate);
   std::vector<Active*> batch;
-  for (size_t i : batcher_.Pick(candidates)) batch.push_back(denoising[i]);
+  for (size_t i : options_.policy->Pick(ActiveCandidates(options_.now()), options_.costs->times())) {
+    batch.push_back(denoising[i]);
+  }
   if (batch.empty()) return;
 
   absl::Status status = EvaluateTogether(batch);
@@ -205,11 +255,11 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   }));
   const absl::Time ended = options_.now();
   const double seconds = absl::ToDoubleSeconds(ended - began);
-  double& pace = row_seconds_[first.model];
-  pace = pace == 0 ? seconds / rows : (1 - kPaceWeight) * pace + kPaceWeight * seconds / rows;
+  options_.costs->ObserveForward(batch[0]->shape, rows, seconds);
+  for (const Active* active : batch) Spent(active->job, seconds * active->job.rows / rows, ended);
   ++evaluations_;
   const int jobs = static_cast<int>(batch.size());
-  options_.observer->OnEvaluated(NameOf(first), device_name_, rows, batcher_.max_rows(), jobs, seconds);
+  options_.observer->OnEvaluated(NameOf(first), device_name_, rows, options_.max_batch_rows, jobs, seconds);
 
   for (int i = 0; i < jobs; ++i) {
     Active& active = *batch[i];
@@ -231,7 +281,8 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
 void Worker::Advanced(Active& active, int batch_size, absl::Time now) {
   const Sampler& sampler = *active.sampler;
   JobAccounting& accounting = active.accounting;
-  active.candidate.last_served = evaluations_;
+  active.last_served = evaluations_;
+  active.last_served_at = now;
   active.batch_sizes += batch_size;
   ++accounting.forwards;
   accounting.mean_batch_size = static_cast<double>(active.batch_sizes) / accounting.forwards;
@@ -266,6 +317,9 @@ Worker::Decoded Worker::Finish() {
       return absl::OkStatus();
     });
     active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
+    const GenerationSpec& spec = active->job.spec;
+    options_.costs->ObserveDecode(active->job.model, spec.width, spec.height,
+                                  active->accounting.decode_seconds);
     if (status.ok()) {
       End(*active, std::move(image));
     } else {
@@ -314,7 +368,7 @@ void Worker::End(Active& active, absl::StatusOr<Image> result) {
 
 void Worker::EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting,
                     JobQueue::Was was) {
-  const double seconds = absl::ToDoubleSeconds(options_.now() - job.submitted);
+  const double seconds = SinceSubmit(job, options_.now());
   accounting.total_seconds = seconds;
   if (was == JobQueue::Was::kWaiting) accounting.queue_seconds = seconds;
   const absl::StatusCode code = result.status().code();
@@ -327,7 +381,9 @@ void Worker::EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting 
   } else {
     job.listener->OnFailure(result.status(), accounting);
   }
-  queue_->Ended(options_.index, job, was);
+  line_changed_ = true;
+  outlook_.Ended(job);
+  queue_->Ended(job, was);
 }
 
 std::vector<Worker::Active*> Worker::Denoising() const {
@@ -338,10 +394,57 @@ std::vector<Worker::Active*> Worker::Denoising() const {
   return denoising;
 }
 
-double Worker::Measured(const Job& job, Stage stage, absl::Time began) const {
-  const double seconds = absl::ToDoubleSeconds(options_.now() - began);
-  options_.observer->OnStage(NameOf(job), stage, seconds);
+BatchCandidate Worker::CandidateOf(const Active& active, absl::Time now) const {
+  JobWork left = WholeWork(active.job);
+  left.evaluations = EvaluationsLeft(*active.sampler);
+  left.encoded = true;
+  left.shape = active.shape;
+  BatchCandidate candidate = outlook_.Candidate(active.job, left, active.last_served_at, now);
+  candidate.last_served = active.last_served;
+  candidate.arrived = active.arrived;
+  return candidate;
+}
+
+BatchCandidate Worker::CandidateOf(const Waiting& waiting, absl::Time now) const {
+  BatchCandidate candidate =
+      outlook_.Candidate(waiting.job, WholeWork(waiting.job), waiting.job.submitted, now);
+  candidate.arrived = waiting.arrived;
+  return candidate;
+}
+
+std::vector<BatchCandidate> Worker::ActiveCandidates(absl::Time now) const {
+  std::vector<BatchCandidate> candidates;
+  for (const Active* active : Denoising()) candidates.push_back(CandidateOf(*active, now));
+  return candidates;
+}
+
+std::vector<BatchCandidate> Worker::WaitingCandidates(absl::Time now) const {
+  std::vector<BatchCandidate> candidates;
+  for (const Waiting& waiting : waiting_) candidates.push_back(CandidateOf(waiting, now));
+  return candidates;
+}
+
+double Worker::SecondsOfWork() const {
+  double seconds = 0;
+  for (const auto& active : active_) {
+    const double whole = active->job.seconds_on[options_.index];
+    seconds += whole * EvaluationsLeft(*active->sampler) / active->sampler->total_evaluations();
+  }
+  for (const Waiting& waiting : waiting_) seconds += waiting.job.seconds_on[options_.index];
   return seconds;
+}
+
+double Worker::Measured(const Job& job, Stage stage, absl::Time began) {
+  const absl::Time now = options_.now();
+  const double seconds = absl::ToDoubleSeconds(now - began);
+  options_.observer->OnStage(NameOf(job), stage, seconds);
+  Spent(job, seconds, now);
+  return seconds;
+}
+
+void Worker::Spent(const Job& job, double seconds, absl::Time now) {
+  outlook_.Served(job, seconds, now);
+  options_.observer->OnTenantServed(job.tenant, seconds);
 }
 
 }  // namespace easel
