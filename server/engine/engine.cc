@@ -23,8 +23,6 @@
 namespace easel {
 namespace {
 
-constexpr int kCpuBatchRows = 16;  // beyond it a row costs as much as alone
-constexpr int kDeviceBatchRows = 32;
 constexpr double kGuessedSecondsOfARow = 0.05;
 
 EngineObserver* NoObserver() {
@@ -73,6 +71,8 @@ absl::StatusOr<std::string> PreviewMethod(const ModelInfo& info, const SubmitOpt
 
 }  // namespace
 
+int MaxBatchRows(std::string_view device) { return device == "cpu" ? 16 : 32; }
+
 Engine::Engine(std::vector<NamedPipeline> models, EngineOptions options) : options_(std::move(options)) {
   if (options_.observer == nullptr) options_.observer = NoObserver();
   if (options_.policy == nullptr)
@@ -109,7 +109,7 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
     options.index = static_cast<int>(i);
     options.threads = cpu ? options_.cpu_threads : 1;
     options.max_batch_rows = options_.max_batch_rows;
-    if (options.max_batch_rows == 0) options.max_batch_rows = cpu ? kCpuBatchRows : kDeviceBatchRows;
+    if (options.max_batch_rows == 0) options.max_batch_rows = MaxBatchRows(devices[i].str());
     options.policy = options_.policy(options.max_batch_rows);
     drops_hopeless_ = options.policy->drops_hopeless();
     costs_.push_back(std::make_unique<CostModel>(options.max_batch_rows));

@@ -34,7 +34,8 @@ struct EngineOptions {
   // Workers on the CPU and threads each, see ChooseCpuLayout. Another device has one worker of one thread.
   int cpu_workers = 1;
   int cpu_threads = 1;
-  // Rows of a forward; a guided picture takes two. 0: 16 on a CPU, where more rows gain nothing, else 32.
+  // Rows of a forward, of which each shape has its own limit below, where more gain nothing; a guided picture
+  // takes two. 0: MaxBatchRows.
   int max_batch_rows = 0;
   // Jobs accepted but not yet taken up by a worker.
   int max_queue = 64;
@@ -49,6 +50,9 @@ struct EngineOptions {
   // For deadlines and all measuring.
   std::function<absl::Time()> now = absl::Now;
 };
+
+// Rows of a forward where max_batch_rows is 0: 16 on a CPU, else 32.
+int MaxBatchRows(std::string_view device);
 
 // A model and its name in requests. The same name may come once a device.
 struct NamedPipeline {

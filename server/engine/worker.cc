@@ -13,6 +13,7 @@
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
 #include "server/engine/batcher.h"
+#include "server/engine/forward.h"
 
 namespace easel {
 namespace {
@@ -27,13 +28,6 @@ absl::Status Guarded(const char* name, Work work) {
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat(name, ": ", error.what()));
   }
-}
-
-ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioning& conditioning) {
-  const Conditioning& row =
-      conditioning.conditional.has_value() ? *conditioning.conditional : *conditioning.unconditional;
-  const int64_t text_length = row.text.defined() ? row.text.size(1) : 0;
-  return {model, latent.size(0), latent.size(1), latent.size(2), text_length};
 }
 
 int EvaluationsLeft(const Sampler& sampler) {
@@ -251,6 +245,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
     rows = RowCount(inputs);
     predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
                           [this](int n, const std::function<void(int)>& task) { team_->Run(n, task); });
+    AwaitDevice(device_);
     return absl::OkStatus();
   }));
   const absl::Time ended = options_.now();

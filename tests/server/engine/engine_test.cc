@@ -16,6 +16,7 @@
 #include "server/engine/cpu_layout.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/estimate.h"
+#include "server/engine/measure_costs.h"
 #include "server/engine/thread_team.h"
 #include "tests/server/engine/staged_pipeline.h"
 #include "tests/testing/recording_listener.h"
@@ -356,7 +357,8 @@ TEST(EngineTest, DeadlinesEndWaitingAndRunningJobs) {
   studio.ExpectItsPicture(studio.Submit(Spec(6, 3)));
 }
 
-// Forwards take a second each, on a clock that stands still but for the tests: what is done is judged by that.
+// Forwards take a second each, on a clock that stands still but for the tests: what is done is judged by
+// that.
 EngineOptions ASecondAForward(int max_batch_rows) {
   EngineOptions options = Rows(max_batch_rows);
   options.known_costs = {KnownCosts(1)};
@@ -441,7 +443,8 @@ TEST(EngineTest, HigherPriorityGoesFirst) {
   const auto second = studio.Submit(Spec(2, 3));
   const auto third = studio.Submit(Spec(3, 3), urgent);
   for (int i = 0; i < 4; ++i) studio.gate->PassOne();
-  EXPECT_THAT(third.listener->events(), Contains("progress 3/3")) << "time stands still, and nothing else counts";
+  EXPECT_THAT(third.listener->events(), Contains("progress 3/3"))
+      << "time stands still, and nothing else counts";
   EXPECT_THAT(second.listener->events(), Not(Contains("progress 1/3")));
   studio.gate->Release();
   for (const auto* order : {&first, &second, &third}) studio.ExpectItsPicture(*order);
@@ -584,6 +587,22 @@ TEST(EngineTest, TheObserverSeesItAll) {
   EXPECT_EQ(observer.previews, 3);
   EXPECT_EQ(observer.stages[static_cast<int>(Stage::kTokenize)], 2) << "a request's pictures share it";
   EXPECT_EQ(observer.stages[static_cast<int>(Stage::kDecode)], 3);
+}
+
+TEST(MeasureCostsTest, MeasuresUntilDoublingNoLongerPays) {
+  const auto pipeline = MakeStagedPipeline(std::make_shared<Gate>());
+  const absl::StatusOr<ModelCosts> costs = MeasureCosts("tiny", *pipeline, CpuLayout{}, /*max_rows=*/4);
+  ASSERT_TRUE(costs.ok()) << costs.status();
+  EXPECT_EQ(costs->model, "tiny");
+  EXPECT_EQ(costs->device, "cpu");
+  EXPECT_EQ(costs->width, kStagedSize);
+  EXPECT_GT(costs->decode_seconds, 0);
+  ASSERT_GE(costs->forwards.size(), 1u);
+  for (size_t i = 0; i < costs->forwards.size(); ++i) {
+    EXPECT_EQ(costs->forwards[i].shape, (ForwardShape{0, 3, kStagedSize, kStagedSize, 0}));
+    EXPECT_EQ(costs->forwards[i].rows, 1 << i);
+    EXPECT_GT(costs->forwards[i].seconds, 0);
+  }
 }
 
 TEST(CpuLayoutTest, UsesTheCores) {
