@@ -203,7 +203,7 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
 
 // Where forwards of its shape are not known yet, a guess that keeps the balance.
 std::vector<double> Engine::SecondsOnWorkers(const Job& job) const {
-  std::vector<double> seconds(workers_.size(), 0);
+  std::vector<double> seconds(costs_.size(), 0);
   for (int worker : replicas_[job.model].workers) {
     seconds[worker] = costs_[worker]
                           ->Predict(WholeWork(job))

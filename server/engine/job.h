@@ -65,4 +65,8 @@ struct Job {
   std::vector<double> seconds_on;  // by worker: what it would take there, as predicted when it was submitted
 };
 
+inline double SecondsSinceSubmit(const Job& job, absl::Time now) {
+  return absl::ToDoubleSeconds(now - job.submitted);
+}
+
 }  // namespace easel

@@ -70,7 +70,7 @@ class Worker {
     Job job;
     uint64_t arrived = 0;
     int told_position = -1;
-    std::optional<double> foretold_wait = {};  // what it was told first
+    std::optional<double> foretold_wait = {};  // since it was submitted, when it was told first
   };
   enum class Decoded { kNo, kYes };
 

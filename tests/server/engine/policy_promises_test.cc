@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <random>
 #include <string>
@@ -13,7 +14,7 @@
 namespace easel {
 namespace {
 
-constexpr int kMaxRows = 8;
+constexpr int kMaxRows = 4;
 
 // As a CPU does: company gains a row little. Seconds.
 double Forward(int rows) { return 0.01 + 0.04 * rows; }
@@ -51,16 +52,16 @@ double Percentile(std::vector<double> values, double part) {
 
 TEST(PolicyPromises, TenantsThatFloodShareByWeight) {
   SimulatedWorker worker = MakeWorker();
-  for (int i = 0; i < 2 * 3600 * 4; ++i) {  // twice what it can do, of each
+  for (int i = 0; i < 3600 * 4; ++i) {  // twice what it can do, of each
     worker.Plan(i / 4.0, 10, Of("one", 1));
     worker.Plan(i / 4.0, 10, Of("three", 3));
   }
-  worker.Run(2 * 3600);
+  worker.Run(3600);
   std::map<std::string, double> evaluations;
   for (const auto& job : worker.jobs()) evaluations[job->job.tenant] += 10 - job->evaluations_left;
   ASSERT_GT(evaluations["one"], 10000);
-  EXPECT_NEAR(evaluations["three"] / evaluations["one"], 3, 0.15);
-  EXPECT_NEAR(worker.busy_seconds(), 2 * 3600, 1) << "nobody waits while the worker rests";
+  EXPECT_NEAR(evaluations["three"] / evaluations["one"], 3, 0.3);
+  EXPECT_NEAR(worker.busy_seconds(), 3600, 1) << "nobody waits while the worker rests";
 }
 
 // One tenant asks for a fifth of the worker. Alone, or beside one that keeps the line full.
@@ -128,7 +129,8 @@ TEST(PolicyPromises, MoreDeadlinesAreMetThanWithoutThem) {
       constexpr int kSteps[] = {4, 10, 20, 50};
       const int steps = kSteps[random() % 4];
       const double allowed = 3 * steps * Forward(1);
-      jobs.emplace_back(worker.Plan(at, steps, {}, told ? allowed : 1e18), allowed);
+      jobs.emplace_back(worker.Plan(at, steps, {}, told ? allowed : std::numeric_limits<double>::infinity()),
+                        allowed);
     }
     worker.Run();
     for (const auto& [job, allowed] : jobs)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,7 +39,8 @@ class SimulatedWorker {
   }
 
   // `at`: seconds from the beginning, not before the last one's. `deadline`: seconds after that.
-  SimulatedJob* Plan(double at, int steps, Job job = {}, double deadline = 1e18) {
+  SimulatedJob* Plan(double at, int steps, Job job = {},
+                     double deadline = std::numeric_limits<double>::infinity()) {
     auto planned = std::make_unique<SimulatedJob>();
     planned->job = std::move(job);
     planned->job.spec.width = planned->job.spec.height = kSide;
@@ -73,7 +75,7 @@ class SimulatedWorker {
 
  private:
   static constexpr int kSide = 64;
-  static constexpr int kQueueOfATenant = 32;  // more of it are refused
+  static constexpr int kQueueOfATenant = 8;  // more of it are refused
   static constexpr ForwardShape kShape = {0, 4, 8, 8, 16};
 
   BatchCandidate Candidate(const SimulatedJob& job) const {
@@ -112,13 +114,15 @@ class SimulatedWorker {
     std::erase_if(active_, drop);
   }
   void Begin() {
+    if (waiting_.empty()) return;
     const std::vector<size_t> begun = policy_->Begin(Candidates(active_), Candidates(waiting_));
     for (size_t i : begun) {
       waiting_[i]->started = now_;
       active_.push_back(waiting_[i]);
     }
     std::erase_if(waiting_, [](const SimulatedJob* job) { return job->started != absl::InfinitePast(); });
-    if (waiting_.empty()) return;
+    const auto told = [](const SimulatedJob* job) { return job->was_told; };
+    if (std::all_of(waiting_.begin(), waiting_.end(), told)) return;
     for (const PlaceInLine& place :
          policy_->Line(Candidates(active_), Candidates(waiting_), costs_.times())) {
       SimulatedJob& job = *waiting_[place.position];
