@@ -107,10 +107,11 @@ TEST(PolicyPromises, AnIdleTenantHoardsNoCredit) {
 }
 
 TEST(PolicyPromises, NobodyStarvesBehindDeadlinesOrPriority) {
-  SimulatedWorker worker = MakeWorker();
+  // Rows gain nothing together, so that nobody rides along with another.
+  SimulatedWorker worker(std::make_unique<Batcher>(kMaxRows), kMaxRows, [](int rows) { return 0.05 * rows; });
   const SimulatedJob* patient = worker.Plan(0, 10, Of("", 1, /*priority=*/-100));
-  Poisson arrivals(/*mean_seconds=*/0.45, 2);
-  for (double at = arrivals.Next(); at < 7200; at = arrivals.Next()) {
+  Poisson arrivals(/*mean_seconds=*/0.2, 2);  // over twice what it can do
+  for (double at = arrivals.Next(); at < 3600; at = arrivals.Next()) {
     worker.Plan(at, 10, Of("", 1, 100), /*deadline=*/20);
   }
   worker.Run();
