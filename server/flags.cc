@@ -220,6 +220,10 @@ class Parser {
     AddNumber("max-batch", 1, "auto", "rows of a forward; a guided picture takes two",
               &flags_->engine.max_batch_rows);
     AddNumber("max-queue", 1, "64", "pictures that may wait", &flags_->engine.max_queue);
+    AddNumber("max-tenant-jobs", 0, "0", "pictures of one tenant, waiting and worked on; 0: no such limit",
+              &flags_->engine.max_tenant_jobs);
+    AddText("step-times", "FILE", "", "what forwards take: read where it is, else measured and written",
+            [this](const std::string& text) { flags_->step_times = text; });
     AddNumber("max-pixels", 1, "auto", "width × height of a picture; auto: per model",
               &flags_->app.limits.max_pixels);
     AddNumber("max-steps", 1, "1000", "steps of a picture", &flags_->app.limits.max_steps);

@@ -2,6 +2,7 @@
 // Options.
 #pragma once
 
+#include <string>
 #include <variant>
 
 #include "absl/time/time.h"
@@ -20,6 +21,7 @@ struct Flags {
   LoadOptions load;      // with the shipped model when none was named
   EngineOptions engine;  // without the layout, which is known once the models are loaded
   LogOptions log;
+  std::string step_times;  // a file of ModelCosts: read where it is, else written once measured; empty: none
   absl::Duration drain_timeout = absl::Seconds(30);
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "model/io/checkpoint.h"
 #include "model/io/status_macros.h"
 #include "model/pipeline.h"
+#include "server/engine/measure_costs.h"
 
 namespace easel {
 namespace {
@@ -103,6 +105,30 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
                                                    " cores"));
   }
   return layout;
+}
+
+absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& models, const CpuLayout& layout,
+                                                int max_batch_rows, const std::string& file) {
+  std::vector<ModelCosts> costs;
+  std::error_code error;
+  const bool exists = !file.empty() && std::filesystem::exists(file, error);
+  if (exists) {
+    EASEL_ASSIGN_OR_RETURN(costs, ReadModelCosts(file));
+  }
+  for (const LoadedModel& model : models) {
+    const auto& [name, pipeline] = model.model;
+    const std::string device = pipeline->device().str();
+    const bool known = std::any_of(costs.begin(), costs.end(), [&](const ModelCosts& c) {
+      return c.model == name && c.device == device;
+    });
+    if (known) continue;
+    const int rows = max_batch_rows > 0 ? max_batch_rows : MaxBatchRows(device);
+    const CpuLayout here = pipeline->device().is_cpu() ? layout : CpuLayout{};
+    EASEL_ASSIGN_OR_RETURN(ModelCosts measured, MeasureCosts(name, *pipeline, here, rows));
+    costs.push_back(std::move(measured));
+  }
+  if (!file.empty() && !exists) EASEL_RETURN_IF_ERROR(WriteModelCosts(file, costs));
+  return costs;
 }
 
 }  // namespace easel

@@ -37,7 +37,11 @@ int Run(const Flags& flags) {
   const auto layout = LayoutFor(flags.load, *models);
   if (!layout.ok())
     return Fail(absl::IsInvalidArgument(layout.status()) ? kExitUsage : kExitFault, layout.status());
-  app->Serve(*std::move(models), *layout, flags.engine);
+  auto costs = CostsOf(*models, *layout, flags.engine.max_batch_rows, flags.step_times);
+  if (!costs.ok()) return Fail(kExitFault, costs.status());
+  EngineOptions engine = flags.engine;
+  engine.known_costs = *std::move(costs);
+  app->Serve(*std::move(models), *layout, std::move(engine));
   serving = true;
 
   LogInfo("serving", {{"address", app->address()}, {"metrics", app->metrics_address()}});

@@ -1,64 +1,167 @@
 #include "server/engine/batcher.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
-#include <tuple>
+#include <optional>
+
+#include "server/engine/tenant_shares.h"
+#include "server/engine/wait_forecast.h"
 
 namespace easel {
+namespace {
 
-std::vector<size_t> Batcher::Pick(const std::vector<BatchCandidate>& candidates) const {
+bool IsOver(const BatchCandidate& candidate) { return TenantShares::IsOver(candidate.tenant_lead); }
+
+bool HasDeadline(const BatchCandidate& candidate) { return std::isfinite(candidate.seconds_to_deadline); }
+
+double Waited(const BatchCandidate& candidate) {
+  return candidate.waited_seconds + Batcher::kPriorityLevel * candidate.priority;
+}
+
+enum class Rank { kOverdue, kDeadline, kNoDeadline, kHopeless };
+
+Rank RankOf(const BatchCandidate& candidate) {
+  if (IsHopeless(candidate)) return Rank::kHopeless;
+  // Low priority may wait longer; high priority is no reason to go before others' deadlines.
+  if (std::min(Waited(candidate), candidate.waited_seconds) >= Batcher::kPatience) return Rank::kOverdue;
+  return HasDeadline(candidate) ? Rank::kDeadline : Rank::kNoDeadline;
+}
+
+std::vector<size_t> Sorted(const std::vector<BatchCandidate>& candidates) {
   std::vector<size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return std::tie(candidates[a].last_served, candidates[a].admitted) <
-           std::tie(candidates[b].last_served, candidates[b].admitted);
-  });
-  std::vector<size_t> picked;
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return GoesBefore(candidates[a], candidates[b]); });
+  return order;
+}
+
+// The forward being filled, and what its rows may still grow to.
+class Filling {
+ public:
+  Filling(const BatchCandidate& first, const StepTimes& times) : first_(first), times_(times) { Add(first); }
+
+  bool Fits(const BatchCandidate& candidate) const {
+    if (candidate.shape != first_.shape) return false;
+    const int rows = rows_ + candidate.rows;
+    if (rows > first_.row_cap) return false;
+    const std::optional<double> seconds = times_.Seconds(first_.shape, rows);
+    if (!seconds.has_value()) return true;
+    if (*seconds > most_seconds_) return false;
+    if (hosts_rows_ > 0 && IsOver(candidate)) {
+      return *seconds <= Batcher::kGuestCost * *times_.Seconds(first_.shape, hosts_rows_);
+    }
+    return true;
+  }
+
+  void Add(const BatchCandidate& candidate) {
+    rows_ += candidate.rows;
+    if (!IsOver(candidate)) hosts_rows_ += candidate.rows;
+    if (!HasDeadline(candidate) || IsHopeless(candidate)) return;
+    // So long may each of its forwards be. What is left besides them is not scaled: it is not batched.
+    const std::optional<double> alone = times_.Seconds(first_.shape, candidate.rows);
+    if (!alone.has_value() || candidate.evaluations == 0) return;
+    const double spare = candidate.seconds_to_deadline - candidate.seconds_left;
+    most_seconds_ = std::min(most_seconds_, *alone + spare / candidate.evaluations);
+  }
+
+ private:
+  const BatchCandidate& first_;
+  const StepTimes& times_;
+  int rows_ = 0;
+  int hosts_rows_ = 0;  // of those within their share
+  double most_seconds_ = std::numeric_limits<double>::infinity();
+};
+
+int RowsOf(const std::vector<BatchCandidate>& candidates) {
   int rows = 0;
-  for (size_t i : order) {
-    const BatchCandidate& candidate = candidates[i];
-    const bool fits = picked.empty() ||
-                      (candidate.shape == candidates[picked[0]].shape && rows + candidate.rows <= max_rows_);
-    if (!fits) continue;
-    picked.push_back(i);
-    rows += candidate.rows;
+  for (const BatchCandidate& candidate : candidates) rows += candidate.rows;
+  return rows;
+}
+
+}  // namespace
+
+bool IsHopeless(const BatchCandidate& candidate) {
+  return candidate.seconds_left > candidate.seconds_to_deadline;
+}
+
+bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b) {
+  if (IsOver(a) != IsOver(b)) return IsOver(b);
+  const Rank rank = RankOf(a);
+  if (rank != RankOf(b)) return rank < RankOf(b);
+  if (rank == Rank::kDeadline && a.seconds_to_deadline != b.seconds_to_deadline) {
+    return a.seconds_to_deadline < b.seconds_to_deadline;
+  }
+  if (a.tenant_lead != b.tenant_lead) return a.tenant_lead < b.tenant_lead;
+  if (Waited(a) != Waited(b)) return Waited(a) > Waited(b);
+  if (a.last_served != b.last_served) return a.last_served < b.last_served;
+  return a.arrived < b.arrived;
+}
+
+bool HasClaimOver(const BatchCandidate& a, const BatchCandidate& b) {
+  if (IsOver(a) != IsOver(b)) return IsOver(b);
+  const auto deadline = [](const BatchCandidate& c) {
+    return IsHopeless(c) ? std::numeric_limits<double>::infinity() : c.seconds_to_deadline;
+  };
+  return deadline(a) < deadline(b);
+}
+
+double SecondsUntilDone(const BatchCandidate& job, const std::vector<BatchCandidate>& accepted) {
+  double before = 0;
+  for (const BatchCandidate& other : accepted) {
+    // Shares shift meanwhile: who has none left now may have later. So only who is not over its own counts.
+    const bool goes_first = other.seconds_to_deadline <= job.seconds_to_deadline && !IsHopeless(other) &&
+                            (!IsOver(other) || IsOver(job));
+    if (goes_first) before += other.shared_seconds_left;
+  }
+  return std::max(job.seconds_left, before + job.shared_seconds_left);
+}
+
+std::vector<size_t> Batcher::Pick(const std::vector<BatchCandidate>& active, const StepTimes& times) const {
+  if (active.empty()) return {};
+  const std::vector<size_t> order = Sorted(active);
+  std::vector<size_t> picked = {order[0]};
+  Filling filling(active[order[0]], times);
+  for (size_t i = 1; i < order.size(); ++i) {
+    const BatchCandidate& candidate = active[order[i]];
+    if (!filling.Fits(candidate)) continue;
+    filling.Add(candidate);
+    picked.push_back(order[i]);
   }
   return picked;
 }
 
-size_t Batcher::CountToAdmit(int active_rows, const std::vector<int>& waiting_rows) const {
-  size_t count = 0;
-  for (int rows : waiting_rows) {
-    if (active_rows > 0 && active_rows + rows > max_active_rows()) break;
-    active_rows += rows;
-    ++count;
+std::vector<size_t> Batcher::Begin(const std::vector<BatchCandidate>& active,
+                                   const std::vector<BatchCandidate>& waiting) const {
+  int rows = RowsOf(active);
+  const auto last = std::max_element(active.begin(), active.end(), HasClaimOver);
+  bool full = false;  // the head of the line waits for a seat, and nobody takes one before it by being small
+  std::vector<size_t> begun;
+  for (size_t i : Sorted(waiting)) {
+    const bool claims = last != active.end() && HasClaimOver(waiting[i], *last);
+    const int room = claims ? 2 * max_active_rows() : max_active_rows();
+    const bool fits = (!full || claims) && (rows == 0 || rows + waiting[i].rows <= room);
+    if (fits) {
+      rows += waiting[i].rows;
+      begun.push_back(i);
+    } else {
+      full = true;
+    }
   }
-  return count;
+  return begun;
 }
 
-double Batcher::RowsAhead(const std::vector<RemainingWork>& active, const std::vector<RemainingWork>& waiting,
-                          int rows) const {
-  std::vector<RemainingWork> by_end = active;
-  std::sort(by_end.begin(), by_end.end(),
-            [](const RemainingWork& a, const RemainingWork& b) { return a.evaluations < b.evaluations; });
-  // Those ahead and the job itself need so many of the rows that are now taken.
-  int to_leave = rows - max_active_rows();
-  for (const RemainingWork& work : by_end) to_leave += work.rows;
-  for (const RemainingWork& work : waiting) to_leave += work.rows;
-  if (to_leave <= 0) return 0;
-
-  double total = 0;
-  size_t leaving = 0;
-  for (; leaving < by_end.size() && to_leave > 0; ++leaving) to_leave -= by_end[leaving].rows;
-  const int turns = leaving == 0 ? 0 : by_end[leaving - 1].evaluations;  // till the last of them is done
-  for (const RemainingWork& work : by_end) total += work.rows * std::min(work.evaluations, turns);
-  // Some of the waiting must have come and gone, too.
-  for (const RemainingWork& work : waiting) {
-    if (to_leave <= 0) break;
-    to_leave -= work.rows;
-    total += static_cast<double>(work.rows) * work.evaluations;
-  }
-  return total;
+std::vector<PlaceInLine> Batcher::Line(const std::vector<BatchCandidate>& active,
+                                       const std::vector<BatchCandidate>& waiting,
+                                       const StepTimes& times) const {
+  const std::vector<size_t> order = Sorted(waiting);
+  std::vector<BatchCandidate> line;
+  for (size_t i : order) line.push_back(waiting[i]);
+  const std::vector<std::optional<double>> waits = ForecastWaits(active, line, max_active_rows(), times);
+  std::vector<PlaceInLine> places;
+  for (size_t i = 0; i < order.size(); ++i) places.push_back({order[i], waits[i]});
+  return places;
 }
 
 }  // namespace easel

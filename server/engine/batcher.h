@@ -1,56 +1,57 @@
-// Who shares the next evaluation of a network, and who may begin. Pure: no threads, no tensors, no clock.
+// Who shares the next forward of the network, and who may begin: Easel's own answer. Pure.
+//
+// Jobs go in this order:
+//   1. those of tenants within their share before those of tenants over it (tenant_shares.h)
+//   2. in each of these, first who has not been served for kPatience: so nobody starves, whatever the
+//   deadlines
+//   3. then those with a deadline that they can still meet, the earliest first
+//   4. then the others: of the tenant furthest behind its share; inside a tenant by the time they have waited
+//      since their last forward, where a level of priority counts as kPriorityLevel of waiting; then by age
+//   5. last those that cannot meet their deadline even if they were alone from now on
+// The first one's shape is the forward's. In the same order whoever has that shape and fits takes the room
+// left, up to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and
+// nobody over its share who would make the forward of those within theirs slower by over a tenth: their share
+// is of time.
 #pragma once
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <vector>
+
+#include "server/engine/batch_policy.h"
 
 namespace easel {
 
-// What must be equal for jobs to share a forward: model; latent channels, height, width; text length.
-using ForwardShape = std::array<int64_t, 5>;
-
-// A job that has evaluations left.
-struct BatchCandidate {
-  ForwardShape shape = {};
-  int rows = 1;              // of a forward
-  uint64_t last_served = 0;  // the number of the evaluation it last took part in; 0: none yet
-  uint64_t admitted = 0;     // rank by age
-};
-
-// Rows and evaluations that a job has before it.
-struct RemainingWork {
-  int rows = 1;
-  int evaluations = 0;
-};
-
-class Batcher {
+class Batcher : public BatchPolicy {
  public:
-  // `max_rows` ≥ 1: of one forward.
+  static constexpr double kPatience = 10;      // s
+  static constexpr double kPriorityLevel = 1;  // s of waiting
+  static constexpr double kGuestCost = 1.1;    // × the forward without those over their share
+
   explicit Batcher(int max_rows) : max_rows_(max_rows) {}
 
-  // Positions in `candidates` of those that share the next evaluation: the one served longest ago (the older
-  // of two), and, in that order, whoever has its shape and still fits. So each is served again within as many
-  // turns as it takes to serve all others once: none starves. Empty only when `candidates` is. One job always
-  // fits.
-  std::vector<size_t> Pick(const std::vector<BatchCandidate>& candidates) const;
+  std::vector<size_t> Pick(const std::vector<BatchCandidate>& active, const StepTimes& times) const override;
+  // As many as are active in room for four forwards: short jobs need not wait for long ones to end, and what
+  // an active job costs is a latent. Beyond that, up to twice as many, those that by share or deadline go
+  // before one who is active: neither waits for a seat.
+  std::vector<size_t> Begin(const std::vector<BatchCandidate>& active,
+                            const std::vector<BatchCandidate>& waiting) const override;
+  std::vector<PlaceInLine> Line(const std::vector<BatchCandidate>& active,
+                                const std::vector<BatchCandidate>& waiting,
+                                const StepTimes& times) const override;
+  bool drops_hopeless() const override { return true; }
 
-  // How many jobs from the front of the waiting line may begin. More are active than share a forward, so that
-  // short jobs need not wait for long ones to end; what they cost is a latent each.
-  size_t CountToAdmit(int active_rows, const std::vector<int>& waiting_rows) const;
-
-  // Rows to be evaluated before a job of `rows`, behind all of `waiting`, may begin, when active jobs take
-  // turns. An estimate.
-  double RowsAhead(const std::vector<RemainingWork>& active, const std::vector<RemainingWork>& waiting,
-                   int rows) const;
-
-  int max_rows() const { return max_rows_; }
-
- private:
   int max_active_rows() const { return 4 * max_rows_; }
 
+ private:
   int max_rows_;
 };
+
+// The order above.
+bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b);
+// Whether a seat is due to `a` before `b`, for its share or deadline; having waited is no such reason.
+bool HasClaimOver(const BatchCandidate& a, const BatchCandidate& b);
+// Whether it cannot be done by its deadline.
+bool IsHopeless(const BatchCandidate& candidate);
+// Seconds until `job` can be done at best, behind those of `accepted` that can be done and are due before it.
+double SecondsUntilDone(const BatchCandidate& job, const std::vector<BatchCandidate>& accepted);
 
 }  // namespace easel

@@ -3,22 +3,27 @@
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "model/io/status_macros.h"
 #include "model/pipeline.h"
+#include "server/engine/batcher.h"
+#include "server/engine/cost_model.h"
 #include "server/engine/engine_observer.h"
+#include "server/engine/estimate.h"
 #include "server/engine/job_queue.h"
+#include "server/engine/outlook.h"
 #include "server/engine/worker.h"
 
 namespace easel {
 namespace {
 
-constexpr int kCpuBatchRows = 16;  // beyond it a row costs as much as alone
-constexpr int kDeviceBatchRows = 32;
+constexpr double kGuessedSecondsOfARow = 0.05;
 
 EngineObserver* NoObserver() {
   static EngineObserver observer;
@@ -66,8 +71,12 @@ absl::StatusOr<std::string> PreviewMethod(const ModelInfo& info, const SubmitOpt
 
 }  // namespace
 
+int MaxBatchRows(std::string_view device) { return device == "cpu" ? 16 : 32; }
+
 Engine::Engine(std::vector<NamedPipeline> models, EngineOptions options) : options_(std::move(options)) {
   if (options_.observer == nullptr) options_.observer = NoObserver();
+  if (options_.policy == nullptr)
+    options_.policy = [](int max_rows) { return std::make_unique<Batcher>(max_rows); };
   for (const NamedPipeline& model : models) {
     const auto known = std::find_if(models_.begin(), models_.end(),
                                     [&](const ServedModel& served) { return served.name == model.name; });
@@ -92,14 +101,19 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
     if (std::find(devices.begin(), devices.end(), device) != devices.end()) continue;
     devices.insert(devices.end(), device.is_cpu() ? options_.cpu_workers : 1, device);
   }
-  queue_ = std::make_unique<JobQueue>(static_cast<int>(devices.size()), options_.max_queue);
+  queue_ = std::make_unique<JobQueue>(static_cast<int>(devices.size()), options_.max_queue,
+                                      options_.max_tenant_jobs);
   for (size_t i = 0; i < devices.size(); ++i) {
     const bool cpu = devices[i].is_cpu();
     WorkerOptions options;
     options.index = static_cast<int>(i);
     options.threads = cpu ? options_.cpu_threads : 1;
     options.max_batch_rows = options_.max_batch_rows;
-    if (options.max_batch_rows == 0) options.max_batch_rows = cpu ? kCpuBatchRows : kDeviceBatchRows;
+    if (options.max_batch_rows == 0) options.max_batch_rows = MaxBatchRows(devices[i].str());
+    options.policy = options_.policy(options.max_batch_rows);
+    drops_hopeless_ = options.policy->drops_hopeless();
+    costs_.push_back(std::make_unique<CostModel>(options.max_batch_rows));
+    options.costs = costs_.back().get();
     options.observer = options_.observer;
     options.now = options_.now;
 
@@ -112,6 +126,10 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
         replicas_[m].workers.push_back(options.index);
       }
       here.push_back(std::move(model));
+      for (const ModelCosts& costs : options_.known_costs) {
+        if (costs.model == models_[m].name && costs.device == devices[i].str())
+          options.costs->Learn(static_cast<int>(m), costs);
+      }
     }
     workers_.push_back(std::make_unique<Worker>(std::move(here), queue_.get(), std::move(options)));
   }
@@ -169,6 +187,11 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
     job.preview_every_n_steps = options.preview_every_n_steps;
     job.preview_method = preview_method;
     job.rows = job.prompts->conditional.has_value() + job.prompts->unconditional.has_value();
+    job.tenant = options.tenant;
+    job.weight = options.weight;
+    job.priority = options.priority;
+    job.seconds_on = SecondsOnWorkers(job);
+    EASEL_RETURN_IF_ERROR(CheckDeadline(job));
     jobs.push_back(std::move(job));
   }
   const int count = static_cast<int>(jobs.size());
@@ -176,6 +199,31 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
   options_.observer->OnAdmitted(name, count);
   options_.observer->OnDepthChanged(/*waiting=*/count, /*active=*/0);
   return handles;
+}
+
+// Where forwards of its shape are not known yet, a guess that keeps the balance.
+std::vector<double> Engine::SecondsOnWorkers(const Job& job) const {
+  std::vector<double> seconds(costs_.size(), 0);
+  for (int worker : replicas_[job.model].workers) {
+    seconds[worker] = costs_[worker]
+                          ->Predict(WholeWork(job))
+                          .seconds.value_or(kGuessedSecondsOfARow * job.rows * job.spec.num_inference_steps);
+  }
+  return seconds;
+}
+
+absl::Status Engine::CheckDeadline(const Job& job) const {
+  if (!drops_hopeless_ || job.deadline == absl::InfiniteFuture()) return absl::OkStatus();
+  double least = std::numeric_limits<double>::infinity();
+  for (int worker : replicas_[job.model].workers) {
+    least = std::min(least, costs_[worker]->Predict(WholeWork(job)).least);
+  }
+  const double seconds_to_deadline = absl::ToDoubleSeconds(job.deadline - job.submitted);
+  if (least <= seconds_to_deadline) return absl::OkStatus();
+  return WithEstimatedSeconds(
+      absl::DeadlineExceededError(absl::StrFormat(
+          "the picture takes %.2f s at best, and the deadline is in %.2f s", least, seconds_to_deadline)),
+      least);
 }
 
 void Engine::Drain(absl::Time deadline) {

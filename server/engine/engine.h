@@ -17,11 +17,14 @@
 #include "absl/time/time.h"
 #include "model/generation_spec.h"
 #include "model/model_info.h"
+#include "server/engine/batch_policy.h"
 #include "server/engine/job.h"
 #include "server/engine/job_listener.h"
+#include "server/engine/model_costs.h"
 
 namespace easel {
 
+class CostModel;
 class EngineObserver;
 class JobQueue;
 class Pipeline;
@@ -31,15 +34,25 @@ struct EngineOptions {
   // Workers on the CPU and threads each, see ChooseCpuLayout. Another device has one worker of one thread.
   int cpu_workers = 1;
   int cpu_threads = 1;
-  // Rows of a forward; a guided picture takes two. 0: 16 on a CPU, where more rows gain nothing, else 32.
+  // Rows of a forward, of which each shape has its own limit below, where more gain nothing; a guided picture
+  // takes two. 0: MaxBatchRows.
   int max_batch_rows = 0;
   // Jobs accepted but not yet taken up by a worker.
   int max_queue = 64;
+  // Jobs of one tenant, waiting and active; 0: no such limit.
+  int max_tenant_jobs = 0;
+  // Who shares a forward and who may begin; null: Batcher.
+  BatchPolicyFactory policy;
+  // What was measured beforehand (measure_costs.h), so that the first jobs, too, are judged by it.
+  std::vector<ModelCosts> known_costs;
   // May be null; must outlive the engine.
   EngineObserver* observer = nullptr;
   // For deadlines and all measuring.
   std::function<absl::Time()> now = absl::Now;
 };
+
+// Rows of a forward where max_batch_rows is 0: 16 on a CPU, else 32.
+int MaxBatchRows(std::string_view device);
 
 // A model and its name in requests. The same name may come once a device.
 struct NamedPipeline {
@@ -68,6 +81,11 @@ struct SubmitOptions {
   absl::Time deadline = absl::InfiniteFuture();
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;     // one of ModelInfo::preview_methods; empty: the first
+  // Who asks, and how much of the workers is its share: tenants with jobs share each worker in the proportion
+  // of their weights (> 0). "" is a tenant like any other.
+  std::string tenant;
+  double weight = 1;
+  int priority = 0;  // -100 … 100: what goes first of the tenant's jobs
 };
 
 // Thread-safe.
@@ -87,8 +105,12 @@ class Engine {
   //   NotFound           no such model
   //   InvalidArgument    the message begins with the field's name: one of GenerationSpec's, or `num_images`,
   //                      `preview_method`, `preview_every_n_steps`
-  //   DeadlineExceeded   the deadline has passed already
-  //   ResourceExhausted  more than max_queue jobs would wait
+  //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made
+  //   alone
+  //                      (then with an estimate, see estimate.h)
+  //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than
+  //   max_tenant_jobs;
+  //                      with an estimate
   //   Unavailable        draining
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
@@ -107,6 +129,8 @@ class Engine {
 
   absl::StatusOr<std::vector<JobHandle>> TrySubmit(int model, std::vector<PictureRequest> pictures,
                                                    const SubmitOptions& options);
+  std::vector<double> SecondsOnWorkers(const Job& job) const;
+  absl::Status CheckDeadline(const Job& job) const;
   void StartWorkers(const std::vector<NamedPipeline>& models);
 
   // Constant after construction, and so read by any thread.
@@ -114,6 +138,9 @@ class Engine {
   std::vector<ServedModel> models_;
   std::vector<Replicas> replicas_;  // of each model
 
+  bool drops_hopeless_ = true;
+
+  std::vector<std::unique_ptr<CostModel>> costs_;  // of each worker
   std::unique_ptr<JobQueue> queue_;
   std::vector<std::unique_ptr<Worker>> workers_;  // emptied by Drain
 };

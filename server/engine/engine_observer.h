@@ -24,6 +24,16 @@ class EngineObserver {
   virtual void OnDepthChanged(int waiting, int active) {}
   // One job was taken up, after so long a wait.
   virtual void OnStarted(std::string_view model, double queue_seconds) {}
+  // That job had been told this wait when it was first left waiting.
+  virtual void OnWaitForetold(std::string_view model, double foretold_seconds, double queue_seconds) {}
+  // One job is about to end with DeadlineExceeded although the deadline has not passed, because it cannot be
+  // met: told when it came (then it was never started), or given up later. Those refused in Submit are
+  // OnRejected.
+  virtual void OnDeadlineRefused(std::string_view model) {}
+  virtual void OnHopeless(std::string_view model) {}
+  // So many seconds of a worker's time were spent on the tenant's jobs. `tenant` lives for the call only; how
+  // many there are is for those who name them to bound.
+  virtual void OnTenantServed(std::string_view tenant, double seconds) {}
   // One job ended: kOk with its picture, else why not. accounting.steps of a cancelled one were done for
   // nothing.
   virtual void OnFinished(std::string_view model, absl::StatusCode code, const JobAccounting& accounting) {}

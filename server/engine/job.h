@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "model/generation_spec.h"
@@ -58,6 +59,14 @@ struct Job {
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;
   int rows = 1;  // of a forward: 2 with guidance
+  std::string tenant;
+  double weight = 1;
+  int priority = 0;
+  std::vector<double> seconds_on;  // by worker: what it would take there, as predicted when it was submitted
 };
+
+inline double SecondsSinceSubmit(const Job& job, absl::Time now) {
+  return absl::ToDoubleSeconds(now - job.submitted);
+}
 
 }  // namespace easel

@@ -20,6 +20,9 @@ struct JobAccounting {
   int forwards = 0;            // evaluations of the network that it took part in
   double mean_batch_size = 0;  // jobs in such an evaluation, itself included, on average
   bool prompt_cache_hit = false;
+  // From Submit until it would have been done, at best: where it was refused or dropped because it cannot be
+  // done by its deadline.
+  std::optional<double> estimated_seconds;
   std::string device;  // such as "cpu" or "cuda:0"; empty when no worker took the job
 };
 
@@ -39,8 +42,8 @@ class JobListener {
  public:
   virtual ~JobListener() = default;
   // Still waiting: when the worker first leaves it waiting, and when `position` has changed since. Never
-  // called when work begins at once. `position`: jobs to be begun before it. The wait is absent until the
-  // model's pace is known.
+  // called when work begins at once. `position`: jobs to be begun before it. The wait is from now on, if
+  // nobody comes who goes before it; absent until the forwards' pace is known.
   virtual void OnQueued(int position, std::optional<double> estimated_wait_seconds) = 0;
   virtual void OnStarted(const std::string& device) = 0;
   virtual void OnProgress(const JobProgress& progress) = 0;
@@ -48,8 +51,8 @@ class JobListener {
   // share the worker.
   virtual void OnPreview(int step, Image preview) = 0;
   virtual void OnImage(Image image, const JobAccounting& accounting) = 0;
-  // Cancelled (by its handle), DeadlineExceeded, Unavailable (drained), Internal (the network or decoder
-  // failed; NaN).
+  // Cancelled (by its handle), DeadlineExceeded (it has passed or cannot be met), Unavailable (drained),
+  // Internal (the network or decoder failed; NaN).
   virtual void OnFailure(const absl::Status& status, const JobAccounting& accounting) = 0;
 };
 

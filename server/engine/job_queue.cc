@@ -4,31 +4,41 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "server/engine/estimate.h"
 
 namespace easel {
-namespace {
 
-int64_t WorkOf(const Job& job) { return int64_t{job.rows} * job.spec.num_inference_steps; }
-
-}  // namespace
-
-JobQueue::JobQueue(int workers, int capacity) : capacity_(capacity), inboxes_(workers) {}
+JobQueue::JobQueue(int workers, int capacity, int tenant_capacity)
+    : capacity_(capacity), tenant_capacity_(tenant_capacity), inboxes_(workers) {}
 
 absl::Status JobQueue::Push(std::vector<Job> jobs, const std::vector<int>& workers) {
   MutexLock lock(&mutex_);
   if (closed_) return absl::UnavailableError("the server is stopping");
   const int count = static_cast<int>(jobs.size());
-  if (count > capacity_ - waiting_) {
-    return absl::ResourceExhaustedError(
-        absl::StrFormat("the queue is full: %d pictures wait of at most %d, and %d more were asked for",
-                        waiting_, capacity_, count));
+  if (const int over = waiting_ + count - capacity_; over > 0) {
+    return WithEstimatedSeconds(
+        absl::ResourceExhaustedError(
+            absl::StrFormat("the queue is full: %d pictures wait of at most %d, and %d more were asked for",
+                            waiting_, capacity_, count)),
+        SecondsUntilEndOf(over));
   }
+  const std::string& tenant = jobs[0].tenant;
+  const auto known = tenant_jobs_.find(tenant);
+  const int of_tenant = known == tenant_jobs_.end() ? 0 : known->second;
+  if (const int over = of_tenant + count - tenant_capacity_; tenant_capacity_ > 0 && over > 0) {
+    return WithEstimatedSeconds(absl::ResourceExhaustedError(absl::StrFormat(
+                                    "tenant '%s' has %d pictures under way of at most %d, and "
+                                    "%d more were asked for",
+                                    tenant, of_tenant, tenant_capacity_, count)),
+                                SecondsUntilEndOf(over));
+  }
+  tenant_jobs_[tenant] += count;
   for (Job& job : jobs) {
-    const int worker = *std::min_element(workers.begin(), workers.end(), [this](int a, int b) {
+    const int worker = *std::min_element(workers.begin(), workers.end(), [&](int a, int b) {
       mutex_.AssertHeld();
-      return inboxes_[a].work < inboxes_[b].work;
+      return inboxes_[a].seconds + job.seconds_on[a] < inboxes_[b].seconds + job.seconds_on[b];
     });
-    inboxes_[worker].work += WorkOf(job);
+    inboxes_[worker].seconds += job.seconds_on[worker];
     inboxes_[worker].jobs.push_back(std::move(job));
   }
   waiting_ += count;
@@ -36,9 +46,19 @@ absl::Status JobQueue::Push(std::vector<Job> jobs, const std::vector<int>& worke
   return absl::OkStatus();
 }
 
-JobQueue::Delivery JobQueue::Take(int worker, Patience patience) {
+// About: as if all in flight took equally long, and all workers had as many.
+double JobQueue::SecondsUntilEndOf(int jobs) const {
+  double seconds = 0;
+  for (const Inbox& inbox : inboxes_) seconds += inbox.seconds;
+  const int in_flight = std::max(1, waiting_ + active_);
+  return seconds / static_cast<double>(inboxes_.size()) * std::min(jobs, in_flight) / in_flight;
+}
+
+JobQueue::Delivery JobQueue::Take(int worker, Patience patience, double seconds) {
   MutexLock lock(&mutex_);
   Inbox& inbox = inboxes_[worker];
+  inbox.seconds = seconds;
+  for (const Job& job : inbox.jobs) inbox.seconds += job.seconds_on[worker];
   if (patience == Patience::kWaitForJobs) {
     mutex_.Await([&] {
       mutex_.AssertHeld();
@@ -54,10 +74,11 @@ void JobQueue::Began(int jobs) {
   active_ += jobs;
 }
 
-void JobQueue::Ended(int worker, const Job& job, Was was) {
+void JobQueue::Ended(const Job& job, Was was) {
   MutexLock lock(&mutex_);
   --(was == Was::kWaiting ? waiting_ : active_);
-  inboxes_[worker].work -= WorkOf(job);
+  const auto tenant = tenant_jobs_.find(job.tenant);
+  if (--tenant->second == 0) tenant_jobs_.erase(tenant);
   if (waiting_ + active_ == 0) mutex_.NotifyAll();
 }
 

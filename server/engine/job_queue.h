@@ -2,7 +2,8 @@
 // only mutex.
 #pragma once
 
-#include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -16,11 +17,13 @@ namespace easel {
 // Thread-safe. A job is waiting from Push until its worker calls Began or Ended, then active until Ended.
 class JobQueue {
  public:
-  // `capacity`: jobs that may wait.
-  JobQueue(int workers, int capacity);
+  // `capacity`: jobs that may wait. `tenant_capacity`: jobs of one tenant, waiting and active; 0: no such
+  // limit.
+  JobQueue(int workers, int capacity, int tenant_capacity = 0);
 
-  // Gives all jobs to inboxes or none, each to that of `workers` with the least work in flight.
-  // ResourceExhausted when too many would wait; Unavailable after Close.
+  // Gives all jobs, of one tenant, to inboxes or none, each to that of `workers` that would have done it
+  // first, by Job::seconds_on and the work it has. ResourceExhausted, with an estimate, when too many would
+  // wait or the tenant would have too many; Unavailable after Close.
   absl::Status Push(std::vector<Job> jobs, const std::vector<int>& workers);
 
   // The worker's part. Cancelling needs no wake-up: a worker that blocks has no jobs.
@@ -29,11 +32,12 @@ class JobQueue {
     std::vector<Job> jobs;  // in the order of Push
     bool stop = false;      // end all jobs and the thread
   };
-  Delivery Take(int worker, Patience patience);
+  // `seconds`: of the work that the worker has already.
+  Delivery Take(int worker, Patience patience, double seconds);
   void Began(int jobs);
   enum class Was { kWaiting, kActive };
   // After the job's last event.
-  void Ended(int worker, const Job& job, Was was);
+  void Ended(const Job& job, Was was);
 
   // Refuses jobs from now on.
   void Close();
@@ -44,12 +48,15 @@ class JobQueue {
  private:
   struct Inbox {
     std::vector<Job> jobs;
-    int64_t work = 0;  // rows × steps of all jobs given to the worker and not ended
+    double seconds = 0;  // of work given to the worker, as it told at its last Take, and since
   };
+  double SecondsUntilEndOf(int jobs) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int capacity_;
+  const int tenant_capacity_;
   Mutex mutex_;
   std::vector<Inbox> inboxes_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> tenant_jobs_ ABSL_GUARDED_BY(mutex_);  // of those that have any
   int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   int active_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

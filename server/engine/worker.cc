@@ -11,12 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
+#include "server/engine/forward.h"
 
 namespace easel {
 namespace {
-
-// How much the newest forward counts in the pace that estimates are made of.
-constexpr double kPaceWeight = 0.1;
 
 // What LibTorch throws becomes the status of the jobs that `work` was for.
 template <typename Work>
@@ -30,26 +28,10 @@ absl::Status Guarded(const char* name, Work work) {
   }
 }
 
-ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioning& conditioning) {
-  const Conditioning& row =
-      conditioning.conditional.has_value() ? *conditioning.conditional : *conditioning.unconditional;
-  const int64_t text_length = row.text.defined() ? row.text.size(1) : 0;
-  return {model, latent.size(0), latent.size(1), latent.size(2), text_length};
-}
-
-RemainingWork Remaining(const Job& job, const Sampler& sampler) {
-  const int done = sampler.total_evaluations() * sampler.step() / sampler.total_steps();
-  return {job.rows, sampler.total_evaluations() - done};
-}
-
 }  // namespace
 
 Worker::Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options)
-    : models_(std::move(models)),
-      options_(std::move(options)),
-      batcher_(options_.max_batch_rows),
-      queue_(queue),
-      row_seconds_(models_.size()) {
+    : models_(std::move(models)), options_(std::move(options)), queue_(queue), outlook_(options_.costs) {
   const auto here = std::find_if(models_.begin(), models_.end(),
                                  [](const WorkerModel& m) { return m.pipeline != nullptr; });
   device_ = here->pipeline->device();
@@ -82,55 +64,39 @@ void Worker::Run() {
 bool Worker::Receive() {
   const bool idle = waiting_.empty() && active_.empty();
   JobQueue::Delivery delivery =
-      queue_->Take(options_.index, idle ? JobQueue::Patience::kWaitForJobs : JobQueue::Patience::kDoNotWait);
-  for (Job& job : delivery.jobs) waiting_.push_back({std::move(job)});
+      queue_->Take(options_.index, idle ? JobQueue::Patience::kWaitForJobs : JobQueue::Patience::kDoNotWait,
+                   SecondsOfWork());
+  for (Job& job : delivery.jobs) {
+    outlook_.Arrived(job, options_.now());
+    waiting_.push_back({.job = std::move(job), .arrived = ++arrived_});
+    line_changed_ = true;
+  }
+  if (options_.policy->drops_hopeless()) RefuseWhatCannotBeDone(delivery.jobs.size());
   return !delivery.stop;
 }
 
-void Worker::DropCancelledAndExpired() {
-  const absl::Time now = options_.now();
-  const auto why = [now](const Job& job) {
-    if (*job.cancelled) return absl::CancelledError("the job was cancelled");
-    if (job.deadline <= now)
-      return absl::DeadlineExceededError("the deadline passed before the picture was done");
-    return absl::OkStatus();
-  };
-  std::erase_if(waiting_, [&](const Waiting& waiting) {
-    const absl::Status status = why(waiting.job);
-    if (!status.ok()) EndJob(waiting.job, status, {}, JobQueue::Was::kWaiting);
-    return !status.ok();
-  });
-  std::erase_if(active_, [&](const auto& active) {
-    const absl::Status status = why(active->job);
-    if (!status.ok()) End(*active, status);
-    return !status.ok();
-  });
-}
+void Worker::TakeUp(Waiting waiting) {
+  auto active = std::make_unique<Active>();
+  active->job = std::move(waiting.job);
+  active->arrived = waiting.arrived;
+  active->last_served_at = active->job.submitted;
+  line_changed_ = true;
+  queue_->Began(1);
+  active->accounting.device = device_name_;
+  const double waited = SecondsSinceSubmit(active->job, options_.now());
+  active->accounting.queue_seconds = waited;
+  options_.observer->OnDepthChanged(/*waiting=*/-1, /*active=*/1);
+  options_.observer->OnStarted(NameOf(active->job), waited);
+  if (waiting.foretold_wait.has_value())
+    options_.observer->OnWaitForetold(NameOf(active->job), *waiting.foretold_wait, waited);
+  active->job.listener->OnStarted(device_name_);
 
-void Worker::Admit() {
-  int active_rows = 0;
-  for (const auto& active : active_) active_rows += active->job.rows;
-  std::vector<int> waiting_rows;
-  for (const Waiting& waiting : waiting_) waiting_rows.push_back(waiting.job.rows);
-
-  for (size_t n = batcher_.CountToAdmit(active_rows, waiting_rows); n > 0; --n) {
-    auto active = std::make_unique<Active>();
-    active->job = std::move(waiting_.front().job);
-    waiting_.pop_front();
-    queue_->Began(1);
-    active->accounting.device = device_name_;
-    active->accounting.queue_seconds = absl::ToDoubleSeconds(options_.now() - active->job.submitted);
-    options_.observer->OnDepthChanged(/*waiting=*/-1, /*active=*/1);
-    options_.observer->OnStarted(NameOf(active->job), active->accounting.queue_seconds);
-    active->job.listener->OnStarted(device_name_);
-
-    const Active* previous = active_.empty() ? nullptr : active_.back().get();
-    const absl::Status status = Guarded("encode", [&] { return Begin(*active, previous); });
-    if (status.ok()) {
-      active_.push_back(std::move(active));
-    } else {
-      End(*active, status);
-    }
+  const Active* previous = active_.empty() ? nullptr : active_.back().get();
+  const absl::Status status = Guarded("encode", [&] { return Begin(*active, previous); });
+  if (status.ok()) {
+    active_.push_back(std::move(active));
+  } else {
+    End(*active, status);
   }
 }
 
@@ -144,38 +110,21 @@ absl::Status Worker::Begin(Active& active, const Active* previous) {
     EASEL_ASSIGN_OR_RETURN(GuidedConditioning conditioning, pipeline.Encode(*active.job.prompts));
     active.conditioning = std::make_shared<const GuidedConditioning>(std::move(conditioning));
     active.accounting.encode_seconds = Measured(active.job, Stage::kEncode, began);
+    options_.costs->ObserveEncode(active.job.model, active.accounting.encode_seconds);
   }
   active.accounting.prompt_cache_hit = active.conditioning->cache_hit;
   EASEL_ASSIGN_OR_RETURN(active.sampler, pipeline.MakeSampler(active.job.spec));
-  active.candidate.shape = ShapeOf(active.job.model, active.sampler->Denoised(), *active.conditioning);
-  active.candidate.rows = active.job.rows;
-  active.candidate.admitted = ++admitted_;
+  active.shape = ShapeOf(active.job.model, active.sampler->Denoised(), *active.conditioning);
+  options_.costs->ObserveShape(active.job.model, active.job.spec.width, active.job.spec.height, active.shape);
   return absl::OkStatus();
-}
-
-void Worker::TellPositions() {
-  if (waiting_.empty()) return;
-  std::vector<RemainingWork> active, ahead;
-  for (const Active* job : Denoising()) active.push_back(Remaining(job->job, *job->sampler));
-  for (size_t i = 0; i < waiting_.size(); ++i) {
-    const Job& job = waiting_[i].job;
-    if (const int position = static_cast<int>(i); position != waiting_[i].told_position) {
-      std::optional<double> wait;
-      if (const double pace = row_seconds_[job.model]; pace > 0)
-        wait = pace * batcher_.RowsAhead(active, ahead, job.rows);
-      job.listener->OnQueued(position, wait);
-      waiting_[i].told_position = position;
-    }
-    ahead.push_back({job.rows, job.spec.num_inference_steps});
-  }
 }
 
 void Worker::Evaluate() {
   const std::vector<Active*> denoising = Denoising();
-  std::vector<BatchCandidate> candidates;
-  for (const Active* active : denoising) candidates.push_back(active->candidate);
   std::vector<Active*> batch;
-  for (size_t i : batcher_.Pick(candidates)) batch.push_back(denoising[i]);
+  for (size_t i : options_.policy->Pick(ActiveCandidates(options_.now()), options_.costs->times())) {
+    batch.push_back(denoising[i]);
+  }
   if (batch.empty()) return;
 
   absl::Status status = EvaluateTogether(batch);
@@ -201,15 +150,16 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
     rows = RowCount(inputs);
     predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
                           [this](int n, const std::function<void(int)>& task) { team_->Run(n, task); });
+    AwaitDevice(device_);
     return absl::OkStatus();
   }));
   const absl::Time ended = options_.now();
   const double seconds = absl::ToDoubleSeconds(ended - began);
-  double& pace = row_seconds_[first.model];
-  pace = pace == 0 ? seconds / rows : (1 - kPaceWeight) * pace + kPaceWeight * seconds / rows;
+  options_.costs->ObserveForward(batch[0]->shape, rows, seconds);
+  for (const Active* active : batch) Spent(active->job, seconds * active->job.rows / rows, ended);
   ++evaluations_;
   const int jobs = static_cast<int>(batch.size());
-  options_.observer->OnEvaluated(NameOf(first), device_name_, rows, batcher_.max_rows(), jobs, seconds);
+  options_.observer->OnEvaluated(NameOf(first), device_name_, rows, options_.max_batch_rows, jobs, seconds);
 
   for (int i = 0; i < jobs; ++i) {
     Active& active = *batch[i];
@@ -231,7 +181,8 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
 void Worker::Advanced(Active& active, int batch_size, absl::Time now) {
   const Sampler& sampler = *active.sampler;
   JobAccounting& accounting = active.accounting;
-  active.candidate.last_served = evaluations_;
+  active.last_served = evaluations_;
+  active.last_served_at = now;
   active.batch_sizes += batch_size;
   ++accounting.forwards;
   accounting.mean_batch_size = static_cast<double>(active.batch_sizes) / accounting.forwards;
@@ -266,6 +217,9 @@ Worker::Decoded Worker::Finish() {
       return absl::OkStatus();
     });
     active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
+    const GenerationSpec& spec = active->job.spec;
+    options_.costs->ObserveDecode(active->job.model, spec.width, spec.height,
+                                  active->accounting.decode_seconds);
     if (status.ok()) {
       End(*active, std::move(image));
     } else {
@@ -314,7 +268,7 @@ void Worker::End(Active& active, absl::StatusOr<Image> result) {
 
 void Worker::EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting,
                     JobQueue::Was was) {
-  const double seconds = absl::ToDoubleSeconds(options_.now() - job.submitted);
+  const double seconds = SecondsSinceSubmit(job, options_.now());
   accounting.total_seconds = seconds;
   if (was == JobQueue::Was::kWaiting) accounting.queue_seconds = seconds;
   const absl::StatusCode code = result.status().code();
@@ -327,7 +281,9 @@ void Worker::EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting 
   } else {
     job.listener->OnFailure(result.status(), accounting);
   }
-  queue_->Ended(options_.index, job, was);
+  line_changed_ = true;
+  outlook_.Ended(job);
+  queue_->Ended(job, was);
 }
 
 std::vector<Worker::Active*> Worker::Denoising() const {
@@ -338,10 +294,17 @@ std::vector<Worker::Active*> Worker::Denoising() const {
   return denoising;
 }
 
-double Worker::Measured(const Job& job, Stage stage, absl::Time began) const {
-  const double seconds = absl::ToDoubleSeconds(options_.now() - began);
+double Worker::Measured(const Job& job, Stage stage, absl::Time began) {
+  const absl::Time now = options_.now();
+  const double seconds = absl::ToDoubleSeconds(now - began);
   options_.observer->OnStage(NameOf(job), stage, seconds);
+  Spent(job, seconds, now);
   return seconds;
+}
+
+void Worker::Spent(const Job& job, double seconds, absl::Time now) {
+  outlook_.Served(job, seconds, now);
+  options_.observer->OnTenantServed(job.tenant, seconds);
 }
 
 }  // namespace easel

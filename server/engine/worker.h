@@ -14,10 +14,12 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "model/pipeline.h"
-#include "server/engine/batcher.h"
+#include "server/engine/batch_policy.h"
+#include "server/engine/cost_model.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/job.h"
 #include "server/engine/job_queue.h"
+#include "server/engine/outlook.h"
 #include "server/engine/thread_team.h"
 
 namespace easel {
@@ -32,26 +34,31 @@ struct WorkerOptions {
   int index = 0;  // of its inbox
   int threads = 1;
   int max_batch_rows = 1;
-  EngineObserver* observer = nullptr;  // not null
+  std::shared_ptr<const BatchPolicy> policy;  // not null
+  CostModel* costs = nullptr;                 // not null; the worker's own to write
+  EngineObserver* observer = nullptr;         // not null
   std::function<absl::Time()> now;
 };
 
 class Worker {
  public:
-  // Starts the thread. `models`: as many as the engine has, at least one of them here. `queue` must outlive
-  // the worker.
+  // Starts the thread. `models`: as many as the engine has, at least one of them here. `queue` and
+  // what `options` points at must outlive the worker.
   Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options);
   // REQUIRES: the queue was stopped. Waits for the thread, which first fails the jobs it has with
   // Unavailable.
   ~Worker();
 
  private:
-  // A job taken up. Its candidate says when it was served last.
+  // A job taken up.
   struct Active {
     Job job;
+    uint64_t arrived = 0;       // rank by age
+    uint64_t last_served = 0;   // the number of the evaluation it last took part in; 0: none yet
+    absl::Time last_served_at;  // before the first: when it was submitted
+    ForwardShape shape = {};
     std::shared_ptr<const GuidedConditioning> conditioning;
     std::unique_ptr<Sampler> sampler;
-    BatchCandidate candidate;
     JobAccounting accounting;
     absl::Time began_denoising;
     int64_t batch_sizes = 0;   // summed over its evaluations
@@ -61,20 +68,24 @@ class Worker {
   };
   struct Waiting {
     Job job;
+    uint64_t arrived = 0;
     int told_position = -1;
+    std::optional<double> foretold_wait = {};  // since it was submitted, when it was told first
   };
   enum class Decoded { kNo, kYes };
 
   void Run();
   // The parts of a turn, in their order. A job that fails in one ends there, and its neighbours go on.
-  bool Receive();  // false: stopped
-  void DropCancelledAndExpired();
+  bool Receive();                              // false: stopped
+  void RefuseWhatCannotBeDone(size_t newest);  // of the last so many that wait
+  void DropCancelledAndExpired();              // and the hopeless
   void Admit();
   void TellPositions();
   void Evaluate();
   Decoded Finish();               // one picture at most, so that the others wait for one decode at most
   void Preview(Decoded decoded);  // linear previews, and one by the decoder when it is free
 
+  void TakeUp(Waiting waiting);
   absl::Status Begin(Active& active, const Active* previous);
   absl::Status EvaluateTogether(const std::vector<Active*>& batch);
   void Advanced(Active& active, int batch_size, absl::Time now);
@@ -82,7 +93,14 @@ class Worker {
   void End(Active& active, absl::StatusOr<Image> result);
   void EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting, JobQueue::Was was);
   std::vector<Active*> Denoising() const;
-  double Measured(const Job& job, Stage stage, absl::Time began) const;  // the seconds; tells the observer
+  BatchCandidate CandidateOf(const Active& active, absl::Time now) const;
+  BatchCandidate CandidateOf(const Waiting& waiting, absl::Time now) const;
+  // Of the jobs that denoise, and of those that wait.
+  std::vector<BatchCandidate> ActiveCandidates(absl::Time now) const;
+  std::vector<BatchCandidate> WaitingCandidates(absl::Time now) const;
+  double SecondsOfWork() const;
+  double Measured(const Job& job, Stage stage, absl::Time began);  // the seconds; tells the observer
+  void Spent(const Job& job, double seconds, absl::Time now);      // of the worker's time, for the job
 
   const Pipeline& PipelineOf(const Job& job) const { return *models_[job.model].pipeline; }
   const std::string& NameOf(const Job& job) const { return models_[job.model].name; }
@@ -90,7 +108,6 @@ class Worker {
   // Constant after construction.
   const std::vector<WorkerModel> models_;
   const WorkerOptions options_;
-  const Batcher batcher_;
   c10::Device device_ = c10::Device(c10::kCPU);
   std::string device_name_;
   JobQueue* const queue_;
@@ -99,9 +116,10 @@ class Worker {
   std::optional<ThreadTeam> team_;
   std::deque<Waiting> waiting_;
   std::vector<std::unique_ptr<Active>> active_;  // by age
-  std::vector<double> row_seconds_;  // of each model: a row's share of a forward, smoothed; 0: not known
+  Outlook outlook_;
   uint64_t evaluations_ = 0;
-  uint64_t admitted_ = 0;
+  uint64_t arrived_ = 0;
+  bool line_changed_ = false;  // a job came, began or ended since the waiting were told their places
 
   std::thread thread_;  // last, so that it finds all of the above
 };

@@ -22,7 +22,9 @@ absl::Status WithEstimate(const absl::Status& status, const JobAccounting& accou
   std::map<std::string, std::string> figures = {{"steps_done", absl::StrCat(accounting.steps)},
                                                 {"steps_total", absl::StrCat(total_steps)},
                                                 {"elapsed_seconds", absl::StrCat(accounting.total_seconds)}};
-  if (accounting.steps > 0) {
+  if (accounting.estimated_seconds.has_value()) {
+    figures["estimated_seconds"] = absl::StrCat(*accounting.estimated_seconds);
+  } else if (accounting.steps > 0) {
     const double left = accounting.denoise_seconds / accounting.steps * (total_steps - accounting.steps);
     figures["estimated_seconds"] = absl::StrCat(accounting.total_seconds + left);
   }

@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/engine/estimate.h"
 
 namespace easel {
 namespace {
 
-// Long enough that refused callers do not become a load of their own, short beside the time of a picture.
+// Where the engine has no estimate: long enough that refused callers do not become a load of their own, short beside the time of a picture.
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 
 template <typename Detail>
@@ -71,6 +73,7 @@ absl::Status WithReason(absl::Status status, const std::string& reason,
 }
 
 absl::Status FromEngine(const absl::Status& status) {
+  const std::optional<double> estimate = EstimatedSeconds(status);
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument: {
       const std::string field =
@@ -79,9 +82,12 @@ absl::Status FromEngine(const absl::Status& status) {
     }
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kUnavailable:
-      return WithRetryAfter(status, kRetryAfter);
+      return WithRetryAfter(WithoutEstimate(status),
+                            estimate.has_value() ? absl::Seconds(*estimate) : kRetryAfter);
     case absl::StatusCode::kDeadlineExceeded:
-      return WithReason(status, "DEADLINE_PASSED", {});
+      if (!estimate.has_value()) return WithReason(status, "DEADLINE_PASSED", {});
+      return WithReason(WithoutEstimate(status), "DEADLINE_TOO_SHORT",
+                        {{"estimated_seconds", absl::StrCat(*estimate)}});
     default:
       return status;
   }

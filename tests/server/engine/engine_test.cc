@@ -15,6 +15,8 @@
 #include "model/pipeline.h"
 #include "server/engine/cpu_layout.h"
 #include "server/engine/engine_observer.h"
+#include "server/engine/estimate.h"
+#include "server/engine/measure_costs.h"
 #include "server/engine/thread_team.h"
 #include "tests/server/engine/staged_pipeline.h"
 #include "tests/testing/recording_listener.h"
@@ -44,14 +46,42 @@ GenerationSpec WithClass(GenerationSpec spec, int class_label) {
   return spec;
 }
 
+// A forward takes so long, however many rows it has: sharing one always pays.
+ModelCosts KnownCosts(double seconds) {
+  ModelCosts costs;
+  costs.model = "tiny";
+  costs.device = "cpu";
+  costs.width = costs.height = kStagedSize;
+  for (int rows : {1, 2, 4, 8, 16})
+    costs.forwards.push_back({{0, 3, kStagedSize, kStagedSize, 0}, rows, seconds});
+  return costs;
+}
+
+// For Studio.
+EngineOptions Untimed() {
+  EngineOptions options;
+  options.now = nullptr;
+  return options;
+}
+
+// Where a test brings no clock and no costs, time stands still and costs nothing, so that only the order
+// counts.
+EngineOptions WithTime(EngineOptions options) {
+  if (!options.now) {
+    options.now = [] { return absl::FromUnixSeconds(1); };
+    if (options.known_costs.empty()) options.known_costs = {KnownCosts(0)};
+  }
+  return options;
+}
+
 // An engine on a staged pipeline, and jobs by one call.
 class Studio {
  public:
-  explicit Studio(EngineOptions options = {})
+  explicit Studio(EngineOptions options = Untimed())
       : gate(std::make_shared<Gate>()),
         pipeline(MakeStagedPipeline(gate)),
-        engine(std::make_unique<Engine>(std::vector<NamedPipeline>{{"tiny", pipeline}}, std::move(options))) {
-  }
+        engine(std::make_unique<Engine>(std::vector<NamedPipeline>{{"tiny", pipeline}},
+                                        WithTime(std::move(options)))) {}
   ~Studio() { gate->Release(); }
 
   struct Order {
@@ -96,7 +126,7 @@ std::vector<int> BatchSizes(const Studio::Order& order) {
 }
 
 EngineOptions Rows(int max_batch_rows) {
-  EngineOptions options;
+  EngineOptions options = Untimed();
   options.max_batch_rows = max_batch_rows;
   return options;
 }
@@ -160,7 +190,7 @@ TEST(EngineTest, AJobJoinsAtTheNextStepAndLeavesAfterItsLast) {
 }
 
 TEST(EngineTest, ProgressAndAccounting) {
-  Studio studio;
+  Studio studio{EngineOptions()};
   GenerationSpec spec = Spec(1, 3);
   spec.sampler = "heun";
   const auto order = studio.Submit(spec);
@@ -248,7 +278,9 @@ TEST(EngineTest, DroppingTheHandleCancels) {
 }
 
 TEST(EngineTest, PositionsInTheLineAreToldAsTheyChange) {
-  Studio studio(Rows(1));
+  EngineOptions options = Rows(1);
+  options.known_costs = {KnownCosts(1)};
+  Studio studio(options);
   studio.gate->Hold();
   std::vector<Studio::Order> orders;
   orders.push_back(studio.Submit(Spec(0, 2)));
@@ -312,18 +344,110 @@ TEST(EngineTest, DeadlinesEndWaitingAndRunningJobs) {
   std::vector<Studio::Order> orders;
   orders.push_back(studio.Submit(Spec(0, 1000), until_110));
   studio.gate->AwaitForwards(1);
-  for (uint64_t seed = 1; seed < 4; ++seed) orders.push_back(studio.Submit(Spec(seed, 3)));
-  orders.push_back(studio.Submit(Spec(4, 3), until_110));
+  for (uint64_t seed = 1; seed < 5; ++seed) orders.push_back(studio.Submit(Spec(seed, 1000), until_110));
   studio.gate->PassOne();
   clock = 110;
   EXPECT_EQ(studio.Refusal(Spec(5, 1), until_110).code(), absl::StatusCode::kDeadlineExceeded);
   studio.gate->Release();
-  for (size_t i : {0, 4}) {
-    EXPECT_EQ(orders[i].listener->AwaitEnd().code(), absl::StatusCode::kDeadlineExceeded) << i;
+  for (const auto& order : orders) {
+    EXPECT_EQ(order.listener->AwaitEnd().code(), absl::StatusCode::kDeadlineExceeded);
   }
   EXPECT_THAT(orders[4].listener->events(), ElementsAre("queued 0", "failure DEADLINE_EXCEEDED"));
   EXPECT_EQ(orders[4].listener->accounting().queue_seconds, 10);
-  for (size_t i : {1, 2, 3}) studio.ExpectItsPicture(orders[i]);
+  studio.ExpectItsPicture(studio.Submit(Spec(6, 3)));
+}
+
+// Forwards take a second each, on a clock that stands still but for the tests: what is done is judged by
+// that.
+EngineOptions ASecondAForward(int max_batch_rows) {
+  EngineOptions options = Rows(max_batch_rows);
+  options.known_costs = {KnownCosts(1)};
+  return options;
+}
+SubmitOptions WithDeadline(int seconds) {
+  SubmitOptions options;
+  options.deadline = absl::FromUnixSeconds(1 + seconds);
+  return options;
+}
+
+TEST(EngineTest, WhatCannotBeDoneEvenAloneIsRefusedAtOnceWithTheEstimate) {
+  Studio studio(ASecondAForward(1));
+  const absl::Status refused = studio.Refusal(Spec(1, 6), WithDeadline(5));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(EstimatedSeconds(refused), 6);
+  studio.ExpectItsPicture(studio.Submit(Spec(2, 5), WithDeadline(5)));
+}
+
+TEST(EngineTest, WhatCannotBeDoneBehindAcceptedWorkIsRefusedBeforeItStarts) {
+  std::atomic<int64_t> clock = 1;
+  EngineOptions options = ASecondAForward(1);
+  options.now = [&clock] { return absl::FromUnixSeconds(clock); };
+  Studio studio(options);
+  studio.gate->Hold();
+  const auto accepted = studio.Submit(Spec(1, 5), WithDeadline(8));
+  studio.gate->AwaitForwards(1);
+  const auto earlier = studio.Submit(Spec(2, 2), WithDeadline(7));
+  const auto refused = studio.Submit(Spec(3, 3), WithDeadline(8));
+  const auto patient = studio.Submit(Spec(4, 3));
+  clock = 2;  // the first forward took its second
+  studio.gate->PassOne();
+  EXPECT_EQ(refused.listener->AwaitEnd().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(refused.listener->events(), ElementsAre("failure DEADLINE_EXCEEDED")) << "never started";
+  EXPECT_EQ(refused.listener->accounting().estimated_seconds, 1 + 4 + 2 + 3);
+  studio.gate->Release();
+  for (const auto* order : {&accepted, &earlier, &patient}) studio.ExpectItsPicture(*order);
+}
+
+TEST(EngineTest, AHopelessJobLeavesAtTheNextStepAndItsSlotWorksForAnother) {
+  std::atomic<int64_t> clock = 1;
+  EngineOptions options = ASecondAForward(1);
+  options.now = [&clock] { return absl::FromUnixSeconds(clock); };
+  Studio studio(options);
+  studio.gate->Hold();
+  const auto hopeless = studio.Submit(Spec(1, 5), WithDeadline(7));
+  studio.gate->AwaitForwards(1);
+  const auto other = studio.Submit(Spec(2, 2));
+  clock = 5;  // a forward took four times as long as foreseen: 4 s for 4 forwards would be too late by one
+  studio.gate->PassOne();
+  EXPECT_EQ(hopeless.listener->AwaitEnd().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(hopeless.listener->events(),
+              ElementsAre("started cpu", "progress 1/5", "failure DEADLINE_EXCEEDED"));
+  EXPECT_NEAR(hopeless.listener->accounting().estimated_seconds.value_or(0), 8, 0.2);
+  studio.gate->Release();
+  studio.ExpectItsPicture(other);
+}
+
+TEST(EngineTest, ATenantsCapIsItsOwn) {
+  EngineOptions options = Untimed();
+  options.max_tenant_jobs = 1;
+  Studio studio(options);
+  studio.gate->Hold();
+  SubmitOptions of_a, of_b;
+  of_a.tenant = "a";
+  of_b.tenant = "b";
+  const auto a = studio.Submit(Spec(1, 2), of_a);
+  EXPECT_EQ(studio.Refusal(Spec(2, 2), of_a).code(), absl::StatusCode::kResourceExhausted);
+  const auto b = studio.Submit(Spec(3, 2), of_b);
+  studio.gate->Release();
+  studio.ExpectItsPicture(a);
+  studio.ExpectItsPicture(b);
+}
+
+TEST(EngineTest, HigherPriorityGoesFirst) {
+  Studio studio(ASecondAForward(1));
+  studio.gate->Hold();
+  const auto first = studio.Submit(Spec(1, 3));
+  studio.gate->AwaitForwards(1);
+  SubmitOptions urgent;
+  urgent.priority = 1;
+  const auto second = studio.Submit(Spec(2, 3));
+  const auto third = studio.Submit(Spec(3, 3), urgent);
+  for (int i = 0; i < 4; ++i) studio.gate->PassOne();
+  EXPECT_THAT(third.listener->events(), Contains("progress 3/3"))
+      << "time stands still, and nothing else counts";
+  EXPECT_THAT(second.listener->events(), Not(Contains("progress 1/3")));
+  studio.gate->Release();
+  for (const auto* order : {&first, &second, &third}) studio.ExpectItsPicture(*order);
 }
 
 TEST(EngineTest, DrainFinishesWhatItHasAndTakesNoMore) {
@@ -353,7 +477,7 @@ TEST(EngineTest, DrainFailsWhatIsNotDoneInTime) {
 
 TEST(EngineTest, WhatTheNetworkThrowsEndsTheCulpritAlone) {
   for (int threads : {1, 2}) {
-    EngineOptions options;
+    EngineOptions options = Untimed();
     options.cpu_threads = threads;
     Studio studio(options);
     studio.gate->Hold();
@@ -438,7 +562,7 @@ class CountingObserver : public EngineObserver {
 
 TEST(EngineTest, TheObserverSeesItAll) {
   CountingObserver observer;
-  EngineOptions options;
+  EngineOptions options = Untimed();
   options.observer = &observer;
   Studio studio(options);
   std::vector<PictureRequest> pictures;
@@ -463,6 +587,22 @@ TEST(EngineTest, TheObserverSeesItAll) {
   EXPECT_EQ(observer.previews, 3);
   EXPECT_EQ(observer.stages[static_cast<int>(Stage::kTokenize)], 2) << "a request's pictures share it";
   EXPECT_EQ(observer.stages[static_cast<int>(Stage::kDecode)], 3);
+}
+
+TEST(MeasureCostsTest, MeasuresUntilDoublingNoLongerPays) {
+  const auto pipeline = MakeStagedPipeline(std::make_shared<Gate>());
+  const absl::StatusOr<ModelCosts> costs = MeasureCosts("tiny", *pipeline, CpuLayout{}, /*max_rows=*/4);
+  ASSERT_TRUE(costs.ok()) << costs.status();
+  EXPECT_EQ(costs->model, "tiny");
+  EXPECT_EQ(costs->device, "cpu");
+  EXPECT_EQ(costs->width, kStagedSize);
+  EXPECT_GT(costs->decode_seconds, 0);
+  ASSERT_GE(costs->forwards.size(), 1u);
+  for (size_t i = 0; i < costs->forwards.size(); ++i) {
+    EXPECT_EQ(costs->forwards[i].shape, (ForwardShape{0, 3, kStagedSize, kStagedSize, 0}));
+    EXPECT_EQ(costs->forwards[i].rows, 1 << i);
+    EXPECT_GT(costs->forwards[i].seconds, 0);
+  }
 }
 
 TEST(CpuLayoutTest, UsesTheCores) {
