@@ -17,8 +17,9 @@ std::vector<size_t> Batcher::Pick(const std::vector<BatchCandidate>& candidates)
   int rows = 0;
   for (size_t i : order) {
     const BatchCandidate& candidate = candidates[i];
-    const bool fits = picked.empty() ||
-                      (candidate.shape == candidates[picked[0]].shape && rows + candidate.rows <= max_rows_);
+    const bool fits =
+        picked.empty() || (candidate.shape == candidates[picked[0]].shape &&
+                           rows + candidate.rows <= std::min(max_rows_, candidates[picked[0]].row_cap));
     if (!fits) continue;
     picked.push_back(i);
     rows += candidate.rows;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace easel {
@@ -17,6 +18,7 @@ struct BatchCandidate {
   int rows = 1;              // of a forward
   uint64_t last_served = 0;  // the number of the evaluation it last took part in; 0: none yet
   uint64_t admitted = 0;     // rank by age
+  int row_cap = std::numeric_limits<int>::max();  // most rows that a forward of its shape is to have
 };
 
 // Rows and evaluations that a job has before it.

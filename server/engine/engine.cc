@@ -92,28 +92,33 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
     if (std::find(devices.begin(), devices.end(), device) != devices.end()) continue;
     devices.insert(devices.end(), device.is_cpu() ? options_.cpu_workers : 1, device);
   }
-  queue_ = std::make_unique<JobQueue>(static_cast<int>(devices.size()), options_.max_queue);
-  for (size_t i = 0; i < devices.size(); ++i) {
+  const int count = static_cast<int>(devices.size());
+  queue_ = std::make_unique<JobQueue>(count, options_.max_queue);
+  // All is in its place before a thread runs.
+  std::vector<std::vector<WorkerModel>> here(count);
+  std::vector<std::vector<int>> workers_of(models_.size());
+  for (size_t m = 0; m < models_.size(); ++m) {
+    for (int i = 0; i < count; ++i) {
+      here[i].push_back({models_[m].name, nullptr});
+      for (const auto& pipeline : replicas_[m].pipelines) {
+        if (pipeline->device() != devices[i]) continue;
+        here[i].back().pipeline = pipeline;
+        workers_of[m].push_back(i);
+      }
+    }
+    replicas_[m].workers = workers_of[m];
+  }
+  for (int i = 0; i < count; ++i) {
     const bool cpu = devices[i].is_cpu();
     WorkerOptions options;
-    options.index = static_cast<int>(i);
+    options.index = i;
+    options.workers_of = workers_of;
     options.threads = cpu ? options_.cpu_threads : 1;
     options.max_batch_rows = options_.max_batch_rows;
     if (options.max_batch_rows == 0) options.max_batch_rows = cpu ? kCpuBatchRows : kDeviceBatchRows;
     options.observer = options_.observer;
     options.now = options_.now;
-
-    std::vector<WorkerModel> here;
-    for (size_t m = 0; m < models_.size(); ++m) {
-      WorkerModel model{models_[m].name, nullptr};
-      for (const auto& pipeline : replicas_[m].pipelines) {
-        if (pipeline->device() != devices[i]) continue;
-        model.pipeline = pipeline;
-        replicas_[m].workers.push_back(options.index);
-      }
-      here.push_back(std::move(model));
-    }
-    workers_.push_back(std::make_unique<Worker>(std::move(here), queue_.get(), std::move(options)));
+    workers_.push_back(std::make_unique<Worker>(std::move(here[i]), queue_.get(), std::move(options)));
   }
 }
 

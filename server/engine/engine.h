@@ -86,7 +86,7 @@ class Engine {
   //                      `preview_method`, `preview_every_n_steps`
   //   DeadlineExceeded   the deadline has passed already
   //   ResourceExhausted  more than max_queue jobs would wait
-  //   Unavailable        draining
+  //   Unavailable        draining, or every device that had the model is lost
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
 

@@ -19,8 +19,8 @@ class JobQueue {
   // `capacity`: jobs that may wait.
   JobQueue(int workers, int capacity);
 
-  // Gives all jobs to inboxes or none, each to that of `workers` with the least work in flight.
-  // ResourceExhausted when too many would wait; Unavailable after Close.
+  // Gives all jobs to inboxes or none, each to that of `workers` with the least work in flight and not lost.
+  // ResourceExhausted when too many would wait; Unavailable after Close, and when all of them are lost.
   absl::Status Push(std::vector<Job> jobs, const std::vector<int>& workers);
 
   // The worker's part. Cancelling needs no wake-up: a worker that blocks has no jobs.
@@ -35,6 +35,14 @@ class JobQueue {
   // After the job's last event.
   void Ended(int worker, const Job& job, Was was);
 
+  // The worker's last call: its device is lost, and it gets no more jobs. `taken`, which it has not begun,
+  // and its inbox go to other workers that have their models, by `workers_of` each model.
+  struct Bereft {
+    std::vector<Job> jobs;    // that nobody else can take, or not any more because of Stop: still to be Ended
+    std::vector<int> models;  // whose last worker this was
+  };
+  Bereft Lose(int worker, std::vector<Job> taken, const std::vector<std::vector<int>>& workers_of);
+
   // Refuses jobs from now on.
   void Close();
   // Whether all jobs ended by `deadline`.
@@ -45,7 +53,11 @@ class JobQueue {
   struct Inbox {
     std::vector<Job> jobs;
     int64_t work = 0;  // rows × steps of all jobs given to the worker and not ended
+    bool lost = false;
   };
+  // Of `workers`, the one to give a job to; -1: all are lost.
+  int LeastBusy(const std::vector<int>& workers) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Give(Job job, int worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int capacity_;
   Mutex mutex_;

@@ -2,10 +2,8 @@
 
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,18 +15,6 @@ namespace {
 
 // How much the newest forward counts in the pace that estimates are made of.
 constexpr double kPaceWeight = 0.1;
-
-// What LibTorch throws becomes the status of the jobs that `work` was for.
-template <typename Work>
-absl::Status Guarded(const char* name, Work work) {
-  try {
-    return work();
-  } catch (const c10::Error& error) {
-    return absl::InternalError(absl::StrCat(name, ": ", error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(name, ": ", error.what()));
-  }
-}
 
 ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioning& conditioning) {
   const Conditioning& row =
@@ -64,19 +50,35 @@ void Worker::Run() {
   const c10::InferenceMode inference;
   const c10::OptionalDeviceGuard guard(device_);
   team_.emplace(options_.threads);
-  while (Receive()) {
-    DropCancelledAndExpired();
-    Admit();
-    TellPositions();
-    Evaluate();
-    Preview(Finish());
-    std::erase_if(active_, [](const auto& active) { return active->ended; });
-  }
-  const absl::Status stopping = absl::UnavailableError("the server is stopping");
-  for (const Waiting& waiting : waiting_) EndJob(waiting.job, stopping, {}, JobQueue::Was::kWaiting);
-  for (const auto& active : active_) End(*active, stopping);
+  while (lost_.ok() && Receive()) Turn();
+  if (!lost_.ok()) Leave();
+  FailAll(lost_.ok() ? absl::UnavailableError("the server is stopping") : lost_);
+}
+
+void Worker::Turn() {
+  DropCancelledAndExpired();
+  Admit();
+  TellPositions();
+  if (lost_.ok()) Evaluate();
+  if (lost_.ok()) Preview(Finish());
+  std::erase_if(active_, [](const auto& active) { return active->ended; });
+}
+
+void Worker::FailAll(const absl::Status& status) {
+  for (const Waiting& waiting : waiting_) EndJob(waiting.job, status, {}, JobQueue::Was::kWaiting);
+  for (const auto& active : active_) End(*active, status);
   waiting_.clear();
   active_.clear();  // here, because its tensors belong to this thread
+}
+
+// Gives up what waits, but for what nobody else can take.
+void Worker::Leave() {
+  std::vector<Job> jobs;
+  for (Waiting& waiting : waiting_) jobs.push_back(std::move(waiting.job));
+  waiting_.clear();
+  JobQueue::Bereft bereft = queue_->Lose(options_.index, std::move(jobs), options_.workers_of);
+  for (Job& job : bereft.jobs) waiting_.push_back({std::move(job)});
+  for (int model : bereft.models) options_.observer->OnModelDown(models_[model].name);
 }
 
 bool Worker::Receive() {
@@ -113,7 +115,7 @@ void Worker::Admit() {
   std::vector<int> waiting_rows;
   for (const Waiting& waiting : waiting_) waiting_rows.push_back(waiting.job.rows);
 
-  for (size_t n = batcher_.CountToAdmit(active_rows, waiting_rows); n > 0; --n) {
+  for (size_t n = batcher_.CountToAdmit(active_rows, waiting_rows); n > 0 && lost_.ok(); --n) {
     auto active = std::make_unique<Active>();
     active->job = std::move(waiting_.front().job);
     waiting_.pop_front();
@@ -173,18 +175,40 @@ void Worker::TellPositions() {
 void Worker::Evaluate() {
   const std::vector<Active*> denoising = Denoising();
   std::vector<BatchCandidate> candidates;
-  for (const Active* active : denoising) candidates.push_back(active->candidate);
+  for (Active* active : denoising) {
+    active->candidate.row_cap = row_caps_.Cap(active->candidate.shape, batcher_.max_rows());
+    candidates.push_back(active->candidate);
+  }
   std::vector<Active*> batch;
   for (size_t i : batcher_.Pick(candidates)) batch.push_back(denoising[i]);
-  if (batch.empty()) return;
+  if (!batch.empty()) EvaluateOrEnd(batch);
+}
 
-  absl::Status status = EvaluateTogether(batch);
-  if (status.ok()) return;
-  // One of them is at fault, and only that one may end for it.
-  for (Active* active : batch) {
-    if (batch.size() > 1) status = EvaluateTogether({active});
-    if (!status.ok()) End(*active, status);
+// What fails is tried again in parts, too big a batch in halves, until those at fault are alone; they end.
+void Worker::EvaluateOrEnd(const std::vector<Active*>& batch) {
+  const absl::Status status = EvaluateTogether(batch);
+  if (status.ok() || !lost_.ok()) return;
+  if (batch.size() == 1) return End(*batch[0], TooBig(*batch[0], status));
+  size_t part = 1;
+  if (absl::IsResourceExhausted(status)) {
+    int rows = 0;
+    for (const Active* active : batch) rows += active->job.rows;
+    row_caps_.OnOutOfMemory(batch[0]->candidate.shape, rows);
+    part = (batch.size() + 1) / 2;
   }
+  for (size_t i = 0; i < batch.size() && lost_.ok(); i += part) {
+    EvaluateOrEnd({batch.begin() + i, batch.begin() + std::min(i + part, batch.size())});
+  }
+}
+
+// `status`, and where memory was too little, for what.
+absl::Status Worker::TooBig(const Active& active, const absl::Status& status) const {
+  if (!absl::IsResourceExhausted(status)) return status;
+  const GenerationSpec& spec = active.job.spec;
+  return absl::ResourceExhaustedError(absl::StrCat("a picture of ", spec.width, " × ", spec.height, " (",
+                                                   active.job.rows, active.job.rows == 1 ? " row" : " rows",
+                                                   ") is too big for the memory of ", device_name_, ": ",
+                                                   status.message()));
 }
 
 // One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
@@ -208,6 +232,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   double& pace = row_seconds_[first.model];
   pace = pace == 0 ? seconds / rows : (1 - kPaceWeight) * pace + kPaceWeight * seconds / rows;
   ++evaluations_;
+  row_caps_.OnFitted(batch[0]->candidate.shape, rows);
   const int jobs = static_cast<int>(batch.size());
   options_.observer->OnEvaluated(NameOf(first), device_name_, rows, batcher_.max_rows(), jobs, seconds);
 
@@ -261,6 +286,9 @@ Worker::Decoded Worker::Finish() {
     const absl::Time began = options_.now();
     Image image;
     const absl::Status status = Guarded("decode", [&]() -> absl::Status {
+      // Here, because a decoder may make anything of such a latent: black, for one.
+      if (!at::isfinite(active->sampler->Denoised()).all().item<bool>())
+        return absl::InternalError("the latent has values that are not finite");
       EASEL_ASSIGN_OR_RETURN(image,
                              PipelineOf(active->job).Decode(active->sampler->Denoised(), active->job.spec));
       return absl::OkStatus();
@@ -269,7 +297,7 @@ Worker::Decoded Worker::Finish() {
     if (status.ok()) {
       End(*active, std::move(image));
     } else {
-      End(*active, status);
+      End(*active, TooBig(*active, status));
     }
     return Decoded::kYes;
   }
@@ -299,6 +327,10 @@ void Worker::ShowPreview(Active& active) {
     return absl::OkStatus();
   });
   Measured(active.job, Stage::kPreview, began);
+  if (absl::IsResourceExhausted(status)) {  // a picture does not end for want of its preview
+    active.preview_due = 0;
+    return;
+  }
   if (!status.ok()) return End(active, status);
   active.job.listener->OnPreview(active.sampler->step(), std::move(preview));
   options_.observer->OnPreview(NameOf(active.job), /*first=*/!active.previewed,

@@ -12,12 +12,15 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "model/pipeline.h"
 #include "server/engine/batcher.h"
 #include "server/engine/engine_observer.h"
+#include "server/engine/guarded.h"
 #include "server/engine/job.h"
 #include "server/engine/job_queue.h"
+#include "server/engine/row_caps.h"
 #include "server/engine/thread_team.h"
 
 namespace easel {
@@ -32,7 +35,8 @@ struct WorkerOptions {
   int index = 0;  // of its inbox
   int threads = 1;
   int max_batch_rows = 1;
-  EngineObserver* observer = nullptr;  // not null
+  std::vector<std::vector<int>> workers_of;  // each model; to whom the jobs go when the device is lost
+  EngineObserver* observer = nullptr;        // not null
   std::function<absl::Time()> now;
 };
 
@@ -42,7 +46,8 @@ class Worker {
   // the worker.
   Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options);
   // REQUIRES: the queue was stopped. Waits for the thread, which first fails the jobs it has with
-  // Unavailable.
+  // Unavailable. A thread whose device is lost has ended before: JobQueue::Lose says what becomes of its
+  // jobs.
   ~Worker();
 
  private:
@@ -66,6 +71,9 @@ class Worker {
   enum class Decoded { kNo, kYes };
 
   void Run();
+  void Turn();
+  void FailAll(const absl::Status& status);
+  void Leave();
   // The parts of a turn, in their order. A job that fails in one ends there, and its neighbours go on.
   bool Receive();  // false: stopped
   void DropCancelledAndExpired();
@@ -76,12 +84,25 @@ class Worker {
   void Preview(Decoded decoded);  // linear previews, and one by the decoder when it is free
 
   absl::Status Begin(Active& active, const Active* previous);
+  void EvaluateOrEnd(const std::vector<Active*>& batch);
   absl::Status EvaluateTogether(const std::vector<Active*>& batch);
+  absl::Status TooBig(const Active& active, const absl::Status& status) const;
   void Advanced(Active& active, int batch_size, absl::Time now);
   void ShowPreview(Active& active);
   void End(Active& active, absl::StatusOr<Image> result);
   void EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting, JobQueue::Was was);
   std::vector<Active*> Denoising() const;
+  // As Caught; remembers the loss of the device.
+  template <typename Work>
+  absl::Status Guarded(const char* name, Work work) {
+    absl::Status status = Caught(name, work);
+    if (absl::IsUnavailable(status)) {
+      status =
+          absl::UnavailableError(absl::StrCat("the device ", device_name_, " was lost: ", status.message()));
+      lost_ = status;
+    }
+    return status;
+  }
   double Measured(const Job& job, Stage stage, absl::Time began) const;  // the seconds; tells the observer
 
   const Pipeline& PipelineOf(const Job& job) const { return *models_[job.model].pipeline; }
@@ -100,6 +121,8 @@ class Worker {
   std::deque<Waiting> waiting_;
   std::vector<std::unique_ptr<Active>> active_;  // by age
   std::vector<double> row_seconds_;  // of each model: a row's share of a forward, smoothed; 0: not known
+  RowCaps row_caps_;
+  absl::Status lost_;  // not OK: why the device is lost, and the thread ends
   uint64_t evaluations_ = 0;
   uint64_t admitted_ = 0;
 
