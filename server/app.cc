@@ -103,6 +103,9 @@ void App::Drain(absl::Time deadline) {
   CutShort();
 }
 
-void App::CutShort() { server_->Shutdown(std::chrono::system_clock::now()); }
+void App::CutShort() {
+  if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
+  server_->Shutdown(std::chrono::system_clock::now());
+}
 
 }  // namespace easel

@@ -46,7 +46,8 @@ class App {
   // Health says NOT_SERVING, new work is UNAVAILABLE; waits for what runs, fails with UNAVAILABLE what is not
   // done by the deadline, and closes the doors. Blocks. One thread, once; nothing works after it.
   void Drain(absl::Time deadline);
-  // Cancels all calls and closes the doors, so that a Drain under way ends at once. Any thread.
+  // Fails all jobs, cancels all calls and closes the doors, so that a Drain under way ends at once. Any
+  // thread, but not beside Serve.
   void CutShort();
 
   // HOST:PORT, with the ports that were chosen; "off" where there is no page of metrics.

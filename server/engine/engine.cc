@@ -3,6 +3,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "model/io/status_macros.h"
 #include "model/pipeline.h"
+#include "server/engine/device_memory.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/job_queue.h"
 #include "server/engine/worker.h"
@@ -19,6 +21,7 @@ namespace {
 
 constexpr int kCpuBatchRows = 16;  // beyond it a row costs as much as alone
 constexpr int kDeviceBatchRows = 32;
+constexpr double kUsableMemory = 0.9;  // of what is free
 
 EngineObserver* NoObserver() {
   static EngineObserver observer;
@@ -41,6 +44,14 @@ bool SamePrompts(const GenerationSpec& a, const GenerationSpec& b) {
   return a.prompt == b.prompt && a.class_label == b.class_label && a.negative_prompt == b.negative_prompt &&
          a.guidance_scale == b.guidance_scale && a.true_cfg_scale == b.true_cfg_scale &&
          a.guidance_rescale == b.guidance_rescale;
+}
+
+// What one of the device's `workers` may take at a time.
+int64_t BytesOfAWorker(c10::Device device, int workers, const EngineOptions& options) {
+  if (options.memory_bytes > 0) return options.memory_bytes / workers;
+  const std::optional<int64_t> free = FreeMemory(device);
+  if (!free.has_value()) return std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(kUsableMemory * static_cast<double>(*free / workers));
 }
 
 // The method that previews are made by, once checked.
@@ -90,7 +101,10 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
   for (const NamedPipeline& model : models) {
     const c10::Device device = model.pipeline->device();
     if (std::find(devices.begin(), devices.end(), device) != devices.end()) continue;
-    devices.insert(devices.end(), device.is_cpu() ? options_.cpu_workers : 1, device);
+    const int workers = device.is_cpu() ? options_.cpu_workers : 1;
+    devices.insert(devices.end(), workers, device);
+    memory_.insert(memory_.end(), workers,
+                   std::make_shared<DeviceMemory>(BytesOfAWorker(device, workers, options_)));
   }
   const int count = static_cast<int>(devices.size());
   queue_ = std::make_unique<JobQueue>(count, options_.max_queue);
@@ -113,6 +127,7 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
     WorkerOptions options;
     options.index = i;
     options.workers_of = workers_of;
+    options.memory = memory_[i];
     options.threads = cpu ? options_.cpu_threads : 1;
     options.max_batch_rows = options_.max_batch_rows;
     if (options.max_batch_rows == 0) options.max_batch_rows = cpu ? kCpuBatchRows : kDeviceBatchRows;
@@ -174,6 +189,7 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
     job.preview_every_n_steps = options.preview_every_n_steps;
     job.preview_method = preview_method;
     job.rows = job.prompts->conditional.has_value() + job.prompts->unconditional.has_value();
+    EASEL_RETURN_IF_ERROR(FitsSomewhere(model, job));
     jobs.push_back(std::move(job));
   }
   const int count = static_cast<int>(jobs.size());
@@ -182,6 +198,21 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
   options_.observer->OnDepthChanged(/*waiting=*/count, /*active=*/0);
   return handles;
 }
+
+// Whether one of the model's devices could hold the job's work, had it nothing else.
+absl::Status Engine::FitsSomewhere(int model, const Job& job) const {
+  const ModelInfo& info = models_[model].info;
+  const ForwardShape shape = {model, info.latent_channels, job.spec.height / info.latent_downscale,
+                              job.spec.width / info.latent_downscale, /*text length, not known yet*/ 0};
+  absl::Status status;
+  for (int worker : replicas_[model].workers) {
+    status = memory_[worker]->Fits(shape, job.rows);
+    if (status.ok()) break;
+  }
+  return status;
+}
+
+void Engine::Stop() { queue_->Stop(); }
 
 void Engine::Drain(absl::Time deadline) {
   queue_->Close();

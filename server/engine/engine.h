@@ -6,6 +6,7 @@
 //   JobListeners
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@
 
 namespace easel {
 
+class DeviceMemory;
 class EngineObserver;
 class JobQueue;
 class Pipeline;
@@ -35,6 +37,9 @@ struct EngineOptions {
   int max_batch_rows = 0;
   // Jobs accepted but not yet taken up by a worker.
   int max_queue = 64;
+  // Bytes that forwards and decodes may take on each device. 0: what is free at start, less a tenth for what
+  // LibTorch's allocators do not see.
+  int64_t memory_bytes = 0;
   // May be null; must outlive the engine.
   EngineObserver* observer = nullptr;
   // For deadlines and all measuring.
@@ -85,7 +90,8 @@ class Engine {
   //   InvalidArgument    the message begins with the field's name: one of GenerationSpec's, or `num_images`,
   //                      `preview_method`, `preview_every_n_steps`
   //   DeadlineExceeded   the deadline has passed already
-  //   ResourceExhausted  more than max_queue jobs would wait
+  //   ResourceExhausted  more than max_queue jobs would wait; or one is bigger than every device of the model
+  //                      (refusal.h), once the model's pictures have been measured
   //   Unavailable        draining, or every device that had the model is lost
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
@@ -94,6 +100,9 @@ class Engine {
   // next turn), and ends the workers. Blocks. Called by one thread at a time; once drained, the engine stays
   // so.
   void Drain(absl::Time deadline);
+  // Takes no more jobs and fails those it has with Unavailable (at the next turn), so that a Drain under way
+  // ends. Any thread.
+  void Stop();
 
  private:
   // Where one of models_ is.
@@ -104,12 +113,15 @@ class Engine {
 
   absl::StatusOr<std::vector<JobHandle>> TrySubmit(int model, std::vector<PictureRequest> pictures,
                                                    const SubmitOptions& options);
+  absl::Status FitsSomewhere(int model, const Job& job) const;
   void StartWorkers(const std::vector<NamedPipeline>& models);
 
   // Constant after construction, and so read by any thread.
   EngineOptions options_;
   std::vector<ServedModel> models_;
   std::vector<Replicas> replicas_;  // of each model
+
+  std::vector<std::shared_ptr<DeviceMemory>> memory_;  // of each worker's device
 
   std::unique_ptr<JobQueue> queue_;
   std::vector<std::unique_ptr<Worker>> workers_;  // emptied by Drain

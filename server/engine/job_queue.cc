@@ -113,7 +113,7 @@ bool JobQueue::AwaitEmpty(absl::Time deadline) {
 
 void JobQueue::Stop() {
   MutexLock lock(&mutex_);
-  stopped_ = true;
+  closed_ = stopped_ = true;
   mutex_.NotifyAll();
 }
 

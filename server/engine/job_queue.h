@@ -47,6 +47,7 @@ class JobQueue {
   void Close();
   // Whether all jobs ended by `deadline`.
   bool AwaitEmpty(absl::Time deadline);
+  // Ends everything: no jobs are taken any more, and the workers fail those they have.
   void Stop();
 
  private:

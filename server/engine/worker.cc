@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
+#include "server/engine/memory_meter.h"
 
 namespace easel {
 namespace {
@@ -176,7 +177,7 @@ void Worker::Evaluate() {
   const std::vector<Active*> denoising = Denoising();
   std::vector<BatchCandidate> candidates;
   for (Active* active : denoising) {
-    active->candidate.row_cap = row_caps_.Cap(active->candidate.shape, batcher_.max_rows());
+    active->candidate.row_cap = RowCap(active->candidate.shape);
     candidates.push_back(active->candidate);
   }
   std::vector<Active*> batch;
@@ -214,6 +215,7 @@ absl::Status Worker::TooBig(const Active& active, const absl::Status& status) co
 // One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
 absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   const Job& first = batch[0]->job;
+  const ForwardShape& shape = batch[0]->candidate.shape;
   const absl::Time began = options_.now();
   int rows = 0;
   std::vector<at::Tensor> predictions;
@@ -223,8 +225,17 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
       inputs.push_back(NextInput(*active->sampler, *active->conditioning));
     }
     rows = RowCount(inputs);
-    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
-                          [this](int n, const std::function<void(int)>& task) { team_->Run(n, task); });
+    std::optional<MemoryMeter> meter;  // once a shape and count of rows
+    if (!options_.memory->KnowsForward(shape, rows)) meter.emplace();
+    const ForEach on_team = [&](int n, const std::function<void(int)>& task) {
+      team_->Run(n, [&](int i) {
+        std::optional<MemoryMeter::Watch> watch;
+        if (meter.has_value()) watch.emplace(*meter);
+        task(i);
+      });
+    };
+    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(), on_team);
+    if (meter.has_value()) options_.memory->OnForward(shape, rows, meter->peak_bytes());
     return absl::OkStatus();
   }));
   const absl::Time ended = options_.now();
@@ -232,7 +243,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   double& pace = row_seconds_[first.model];
   pace = pace == 0 ? seconds / rows : (1 - kPaceWeight) * pace + kPaceWeight * seconds / rows;
   ++evaluations_;
-  row_caps_.OnFitted(batch[0]->candidate.shape, rows);
+  row_caps_.OnFitted(shape, rows);
   const int jobs = static_cast<int>(batch.size());
   options_.observer->OnEvaluated(NameOf(first), device_name_, rows, batcher_.max_rows(), jobs, seconds);
 
@@ -280,17 +291,33 @@ void Worker::Advanced(Active& active, int batch_size, absl::Time now) {
   }
 }
 
+// The most rows that a forward of the shape is to have.
+int Worker::RowCap(const ForwardShape& shape) const {
+  return row_caps_.Cap(shape, options_.memory->RowsThatFit(shape, batcher_.max_rows()));
+}
+
+absl::StatusOr<Image> Worker::DecodeMeasured(const Active& active) {
+  const at::Tensor latent = active.sampler->Denoised();
+  // Here, because a decoder may make anything of such a latent: black, for one.
+  if (!at::isfinite(latent).all().item<bool>())
+    return absl::InternalError("the latent has values that are not finite");
+  const Pipeline& pipeline = PipelineOf(active.job);
+  const ForwardShape& shape = active.candidate.shape;
+  if (options_.memory->KnowsDecode(shape)) return pipeline.Decode(latent, active.job.spec);
+  const MemoryMeter meter;
+  const MemoryMeter::Watch watch(meter);
+  auto image = pipeline.Decode(latent, active.job.spec);
+  if (image.ok()) options_.memory->OnDecode(shape, meter.peak_bytes());
+  return image;
+}
+
 Worker::Decoded Worker::Finish() {
   for (const auto& active : active_) {
     if (active->ended || !active->sampler->done()) continue;
     const absl::Time began = options_.now();
     Image image;
     const absl::Status status = Guarded("decode", [&]() -> absl::Status {
-      // Here, because a decoder may make anything of such a latent: black, for one.
-      if (!at::isfinite(active->sampler->Denoised()).all().item<bool>())
-        return absl::InternalError("the latent has values that are not finite");
-      EASEL_ASSIGN_OR_RETURN(image,
-                             PipelineOf(active->job).Decode(active->sampler->Denoised(), active->job.spec));
+      EASEL_ASSIGN_OR_RETURN(image, DecodeMeasured(*active));
       return absl::OkStatus();
     });
     active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);

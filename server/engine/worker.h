@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "model/pipeline.h"
 #include "server/engine/batcher.h"
+#include "server/engine/device_memory.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/guarded.h"
 #include "server/engine/job.h"
@@ -36,6 +37,7 @@ struct WorkerOptions {
   int threads = 1;
   int max_batch_rows = 1;
   std::vector<std::vector<int>> workers_of;  // each model; to whom the jobs go when the device is lost
+  std::shared_ptr<DeviceMemory> memory;      // not null
   EngineObserver* observer = nullptr;        // not null
   std::function<absl::Time()> now;
 };
@@ -87,6 +89,8 @@ class Worker {
   void EvaluateOrEnd(const std::vector<Active*>& batch);
   absl::Status EvaluateTogether(const std::vector<Active*>& batch);
   absl::Status TooBig(const Active& active, const absl::Status& status) const;
+  absl::StatusOr<Image> DecodeMeasured(const Active& active);
+  int RowCap(const ForwardShape& shape) const;
   void Advanced(Active& active, int batch_size, absl::Time now);
   void ShowPreview(Active& active);
   void End(Active& active, absl::StatusOr<Image> result);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/engine/refusal.h"
 
 namespace easel {
 namespace {
@@ -78,6 +79,10 @@ absl::Status FromEngine(const absl::Status& status) {
       return InvalidFields({{field, std::string(status.message())}});
     }
     case absl::StatusCode::kResourceExhausted:
+      if (IsBiggerThanTheDevice(status)) {  // waiting does not help
+        return WithReason(absl::ResourceExhaustedError(status.message()), "BIGGER_THAN_THE_DEVICE", {});
+      }
+      return WithRetryAfter(status, kRetryAfter);
     case absl::StatusCode::kUnavailable:
       return WithRetryAfter(status, kRetryAfter);
     case absl::StatusCode::kDeadlineExceeded:
