@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Listen(Options options) {
 
 App::App(Options options)
     : options_(std::move(options)),
-      metrics_(options_.version),
+      metrics_(options_.version, &health_),
       pool_(options_.codec_threads),
       service_({options_.limits, &pool_, &metrics_, options_.log, options_.keep, options_.stall_timeout,
                 options_.trust_tenant_header, options_.now}) {}
@@ -65,8 +65,7 @@ absl::Status App::OpenDoors() {
                                                ": the address is in use, or not one of this machine's"));
   }
   options_.listen.port = port;
-  server_->GetHealthCheckService()->SetServingStatus(false);
-  server_->GetHealthCheckService()->SetServingStatus(v1::ImageGeneration::service_full_name(), false);
+  health_.Open(server_->GetHealthCheckService());
 
   if (options_.metrics_listen.has_value()) {
     Address& metrics = *options_.metrics_listen;
@@ -90,8 +89,9 @@ void App::Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions
     metrics_.SetModel(served.name, load_seconds, served.info.weight_bytes);
   }
   service_.Serve(engine_.get());
-  server_->GetHealthCheckService()->SetServingStatus(true);
-  server_->GetHealthCheckService()->SetServingStatus(v1::ImageGeneration::service_full_name(), true);
+  std::vector<std::string> names;
+  for (const ServedModel& served : engine_->models()) names.push_back(served.name);
+  health_.Serve(names);
 }
 
 void App::Drain(absl::Time deadline) {
@@ -104,6 +104,9 @@ void App::Drain(absl::Time deadline) {
   CutShort();
 }
 
-void App::CutShort() { server_->Shutdown(std::chrono::system_clock::now()); }
+void App::CutShort() {
+  if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
+  server_->Shutdown(std::chrono::system_clock::now());
+}
 
 }  // namespace easel

@@ -19,6 +19,7 @@
 #include "server/image/codec_pool.h"
 #include "server/load_models.h"
 #include "server/metrics/prometheus_observer.h"
+#include "server/model_health.h"
 #include "server/service/image_generation_service.h"
 
 namespace easel {
@@ -50,7 +51,8 @@ class App {
   // Health says NOT_SERVING, new work is UNAVAILABLE; waits for what runs, fails with UNAVAILABLE what is not
   // done by the deadline, and closes the doors. Blocks. One thread, once; nothing works after it.
   void Drain(absl::Time deadline);
-  // Cancels all calls and closes the doors, so that a Drain under way ends at once. Any thread.
+  // Fails all jobs, cancels all calls and closes the doors, so that a Drain under way ends at once. Any
+  // thread, but not beside Serve.
   void CutShort();
 
   // HOST:PORT, with the ports that were chosen; "off" where there is no page of metrics.
@@ -60,12 +62,24 @@ class App {
   }
 
  private:
+  // What the engine tells goes into the metrics, and what it loses into health, too.
+  class Observer : public PrometheusObserver {
+   public:
+    Observer(const std::string& version, ModelHealth* health)
+        : PrometheusObserver(version), health_(health) {}
+    void OnModelDown(std::string_view model) override { health_->Down(model); }
+
+   private:
+    ModelHealth* const health_;
+  };
+
   explicit App(Options options);
   absl::Status OpenDoors();
 
   Options options_;  // the ports are filled in by OpenDoors
   // In the order they are built; each is used by those below it.
-  PrometheusObserver metrics_;
+  ModelHealth health_;
+  Observer metrics_;
   CodecPool pool_;
   ImageGenerationService service_;
   std::unique_ptr<Engine> engine_;

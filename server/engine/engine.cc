@@ -14,6 +14,7 @@
 #include "model/pipeline.h"
 #include "server/engine/batcher.h"
 #include "server/engine/cost_model.h"
+#include "server/engine/device_memory.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/estimate.h"
 #include "server/engine/job_queue.h"
@@ -24,6 +25,7 @@ namespace easel {
 namespace {
 
 constexpr double kGuessedSecondsOfARow = 0.05;
+constexpr double kUsableMemory = 0.9;  // of what is free
 
 EngineObserver* NoObserver() {
   static EngineObserver observer;
@@ -46,6 +48,14 @@ bool SamePrompts(const GenerationSpec& a, const GenerationSpec& b) {
   return a.prompt == b.prompt && a.class_label == b.class_label && a.negative_prompt == b.negative_prompt &&
          a.guidance_scale == b.guidance_scale && a.true_cfg_scale == b.true_cfg_scale &&
          a.guidance_rescale == b.guidance_rescale;
+}
+
+// What one of the device's `workers` may take at a time.
+int64_t BytesOfAWorker(c10::Device device, int workers, const EngineOptions& options) {
+  if (options.memory_bytes > 0) return options.memory_bytes / workers;
+  const std::optional<int64_t> free = FreeMemory(device);
+  if (!free.has_value()) return std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(kUsableMemory * static_cast<double>(*free / workers));
 }
 
 // The method that previews are made by, once checked.
@@ -99,14 +109,33 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
   for (const NamedPipeline& model : models) {
     const c10::Device device = model.pipeline->device();
     if (std::find(devices.begin(), devices.end(), device) != devices.end()) continue;
-    devices.insert(devices.end(), device.is_cpu() ? options_.cpu_workers : 1, device);
+    const int workers = device.is_cpu() ? options_.cpu_workers : 1;
+    devices.insert(devices.end(), workers, device);
+    memory_.insert(memory_.end(), workers,
+                   std::make_shared<DeviceMemory>(BytesOfAWorker(device, workers, options_)));
   }
-  queue_ = std::make_unique<JobQueue>(static_cast<int>(devices.size()), options_.max_queue,
-                                      options_.max_tenant_jobs);
-  for (size_t i = 0; i < devices.size(); ++i) {
+  const int count = static_cast<int>(devices.size());
+  queue_ = std::make_unique<JobQueue>(count, options_.max_queue, options_.max_tenant_jobs);
+  // All is in its place before a thread runs.
+  std::vector<std::vector<WorkerModel>> here(count);
+  std::vector<std::vector<int>> workers_of(models_.size());
+  for (size_t m = 0; m < models_.size(); ++m) {
+    for (int i = 0; i < count; ++i) {
+      here[i].push_back({models_[m].name, nullptr});
+      for (const auto& pipeline : replicas_[m].pipelines) {
+        if (pipeline->device() != devices[i]) continue;
+        here[i].back().pipeline = pipeline;
+        workers_of[m].push_back(i);
+      }
+    }
+    replicas_[m].workers = workers_of[m];
+  }
+  for (int i = 0; i < count; ++i) {
     const bool cpu = devices[i].is_cpu();
     WorkerOptions options;
-    options.index = static_cast<int>(i);
+    options.index = i;
+    options.workers_of = workers_of;
+    options.memory = memory_[i];
     options.threads = cpu ? options_.cpu_threads : 1;
     options.max_batch_rows = options_.max_batch_rows;
     if (options.max_batch_rows == 0) options.max_batch_rows = MaxBatchRows(devices[i].str());
@@ -116,22 +145,13 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
     options.costs = costs_.back().get();
     options.observer = options_.observer;
     options.now = options_.now;
-
-    std::vector<WorkerModel> here;
     for (size_t m = 0; m < models_.size(); ++m) {
-      WorkerModel model{models_[m].name, nullptr};
-      for (const auto& pipeline : replicas_[m].pipelines) {
-        if (pipeline->device() != devices[i]) continue;
-        model.pipeline = pipeline;
-        replicas_[m].workers.push_back(options.index);
-      }
-      here.push_back(std::move(model));
       for (const ModelCosts& costs : options_.known_costs) {
         if (costs.model == models_[m].name && costs.device == devices[i].str())
           options.costs->Learn(static_cast<int>(m), costs);
       }
     }
-    workers_.push_back(std::make_unique<Worker>(std::move(here), queue_.get(), std::move(options)));
+    workers_.push_back(std::make_unique<Worker>(std::move(here[i]), queue_.get(), std::move(options)));
   }
 }
 
@@ -192,6 +212,7 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
     job.priority = options.priority;
     job.seconds_on = SecondsOnWorkers(job);
     EASEL_RETURN_IF_ERROR(CheckDeadline(job));
+    EASEL_RETURN_IF_ERROR(FitsSomewhere(model, job));
     jobs.push_back(std::move(job));
   }
   const int count = static_cast<int>(jobs.size());
@@ -225,6 +246,20 @@ absl::Status Engine::CheckDeadline(const Job& job) const {
           "the picture takes %.2f s at best, and the deadline is in %.2f s", least, seconds_to_deadline)),
       least);
 }
+// Whether one of the model's devices could hold the job's work, had it nothing else.
+absl::Status Engine::FitsSomewhere(int model, const Job& job) const {
+  const ModelInfo& info = models_[model].info;
+  const ForwardShape shape = {model, info.latent_channels, job.spec.height / info.latent_downscale,
+                              job.spec.width / info.latent_downscale, /*text length, not known yet*/ 0};
+  absl::Status status;
+  for (int worker : replicas_[model].workers) {
+    status = memory_[worker]->Fits(shape, job.rows);
+    if (status.ok()) break;
+  }
+  return status;
+}
+
+void Engine::Stop() { queue_->Stop(); }
 
 void Engine::Drain(absl::Time deadline) {
   queue_->Close();

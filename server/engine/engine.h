@@ -6,6 +6,7 @@
 //   JobListeners
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@
 namespace easel {
 
 class CostModel;
+class DeviceMemory;
 class EngineObserver;
 class JobQueue;
 class Pipeline;
@@ -45,6 +47,9 @@ struct EngineOptions {
   BatchPolicyFactory policy;
   // What was measured beforehand (measure_costs.h), so that the first jobs, too, are judged by it.
   std::vector<ModelCosts> known_costs;
+  // Bytes that forwards and decodes may take on each device. 0: what is free at start, less a tenth for what
+  // LibTorch's allocators do not see.
+  int64_t memory_bytes = 0;
   // May be null; must outlive the engine.
   EngineObserver* observer = nullptr;
   // For deadlines and all measuring.
@@ -75,9 +80,6 @@ struct PictureRequest {
 };
 
 struct SubmitOptions {
-  std::string tenant;  // whose pictures these are; empty: nobody's in particular
-  double weight = 1;   // of the tenant's share
-  int priority = 0;    // among the tenant's own; higher goes first
   absl::Time deadline = absl::InfiniteFuture();
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;     // one of ModelInfo::preview_methods; empty: the first
@@ -105,13 +107,12 @@ class Engine {
   //   NotFound           no such model
   //   InvalidArgument    the message begins with the field's name: one of GenerationSpec's, or `num_images`,
   //                      `preview_method`, `preview_every_n_steps`
-  //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made
-  //   alone
+  //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made alone
   //                      (then with an estimate, see estimate.h)
-  //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than
-  //   max_tenant_jobs;
-  //                      with an estimate
-  //   Unavailable        draining
+  //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than max_tenant_jobs:
+  //                      with an estimate; or one is bigger than every device of the model (refusal.h), once
+  //                      the model's pictures have been measured
+  //   Unavailable        draining, or every device that had the model is lost
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
 
@@ -119,6 +120,9 @@ class Engine {
   // next turn), and ends the workers. Blocks. Called by one thread at a time; once drained, the engine stays
   // so.
   void Drain(absl::Time deadline);
+  // Takes no more jobs and fails those it has with Unavailable (at the next turn), so that a Drain under way
+  // ends. Any thread.
+  void Stop();
 
  private:
   // Where one of models_ is.
@@ -131,6 +135,7 @@ class Engine {
                                                    const SubmitOptions& options);
   std::vector<double> SecondsOnWorkers(const Job& job) const;
   absl::Status CheckDeadline(const Job& job) const;
+  absl::Status FitsSomewhere(int model, const Job& job) const;
   void StartWorkers(const std::vector<NamedPipeline>& models);
 
   // Constant after construction, and so read by any thread.
@@ -140,7 +145,9 @@ class Engine {
 
   bool drops_hopeless_ = true;
 
-  std::vector<std::unique_ptr<CostModel>> costs_;  // of each worker
+  std::vector<std::unique_ptr<CostModel>> costs_;      // of each worker
+  std::vector<std::shared_ptr<DeviceMemory>> memory_;  // of each worker's device
+
   std::unique_ptr<JobQueue> queue_;
   std::vector<std::unique_ptr<Worker>> workers_;  // emptied by Drain
 };

@@ -43,6 +43,8 @@ class EngineObserver {
                            double seconds) {}
   // One run of a stage.
   virtual void OnStage(std::string_view model, Stage stage, double seconds) {}
+  // The last worker that had the model lost its device. Once a model; its jobs hear of it later.
+  virtual void OnModelDown(std::string_view model) {}
   // A preview was handed to its listener. `first`: of its job, so long after Submit.
   virtual void OnPreview(std::string_view model, bool first, double seconds_since_submit) {}
 };

@@ -14,6 +14,7 @@ JobQueue::JobQueue(int workers, int capacity, int tenant_capacity)
 absl::Status JobQueue::Push(std::vector<Job> jobs, const std::vector<int>& workers) {
   MutexLock lock(&mutex_);
   if (closed_) return absl::UnavailableError("the server is stopping");
+  if (FirstToBeDone(jobs[0], workers) < 0) return absl::UnavailableError("no device that has this model is left");
   const int count = static_cast<int>(jobs.size());
   if (const int over = waiting_ + count - capacity_; over > 0) {
     return WithEstimatedSeconds(
@@ -34,12 +35,8 @@ absl::Status JobQueue::Push(std::vector<Job> jobs, const std::vector<int>& worke
   }
   tenant_jobs_[tenant] += count;
   for (Job& job : jobs) {
-    const int worker = *std::min_element(workers.begin(), workers.end(), [&](int a, int b) {
-      mutex_.AssertHeld();
-      return inboxes_[a].seconds + job.seconds_on[a] < inboxes_[b].seconds + job.seconds_on[b];
-    });
-    inboxes_[worker].seconds += job.seconds_on[worker];
-    inboxes_[worker].jobs.push_back(std::move(job));
+    const int worker = FirstToBeDone(job, workers);
+    Give(std::move(job), worker);
   }
   waiting_ += count;
   mutex_.NotifyAll();
@@ -82,6 +79,55 @@ void JobQueue::Ended(const Job& job, Was was) {
   if (waiting_ + active_ == 0) mutex_.NotifyAll();
 }
 
+JobQueue::Bereft JobQueue::Lose(int worker, std::vector<Job> taken,
+                                const std::vector<std::vector<int>>& workers_of) {
+  MutexLock lock(&mutex_);
+  Inbox& inbox = inboxes_[worker];
+  inbox.lost = true;
+  inbox.seconds = 0;
+  Bereft bereft;
+  for (size_t model = 0; model < workers_of.size(); ++model) {
+    const std::vector<int>& workers = workers_of[model];
+    const bool had = std::find(workers.begin(), workers.end(), worker) != workers.end();
+    const bool has = std::any_of(workers.begin(), workers.end(), [this](int other) {
+      mutex_.AssertHeld();
+      return !inboxes_[other].lost;
+    });
+    if (had && !has) bereft.models.push_back(static_cast<int>(model));
+  }
+  for (Job& job : inbox.jobs) taken.push_back(std::move(job));
+  inbox.jobs.clear();
+  for (Job& job : taken) {
+    // Once stopped, the other workers may have looked into their inboxes for the last time.
+    const int other = stopped_ ? -1 : FirstToBeDone(job, workers_of[job.model]);
+    if (other < 0) {
+      bereft.jobs.push_back(std::move(job));
+    } else {
+      Give(std::move(job), other);
+    }
+  }
+  mutex_.NotifyAll();
+  return bereft;
+}
+
+int JobQueue::FirstToBeDone(const Job& job, const std::vector<int>& workers) const {
+  const auto seconds = [&](int worker) {
+    mutex_.AssertHeld();
+    return inboxes_[worker].seconds + job.seconds_on[worker];
+  };
+  int first = -1;
+  for (int worker : workers) {
+    if (inboxes_[worker].lost) continue;
+    if (first < 0 || seconds(worker) < seconds(first)) first = worker;
+  }
+  return first;
+}
+
+void JobQueue::Give(Job job, int worker) {
+  inboxes_[worker].seconds += job.seconds_on[worker];
+  inboxes_[worker].jobs.push_back(std::move(job));
+}
+
 void JobQueue::Close() {
   MutexLock lock(&mutex_);
   closed_ = true;
@@ -99,7 +145,7 @@ bool JobQueue::AwaitEmpty(absl::Time deadline) {
 
 void JobQueue::Stop() {
   MutexLock lock(&mutex_);
-  stopped_ = true;
+  closed_ = stopped_ = true;
   mutex_.NotifyAll();
 }
 

@@ -2,33 +2,17 @@
 
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
 #include "server/engine/forward.h"
+#include "server/engine/memory_meter.h"
 
 namespace easel {
-namespace {
-
-// What LibTorch throws becomes the status of the jobs that `work` was for.
-template <typename Work>
-absl::Status Guarded(const char* name, Work work) {
-  try {
-    return work();
-  } catch (const c10::Error& error) {
-    return absl::InternalError(absl::StrCat(name, ": ", error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(name, ": ", error.what()));
-  }
-}
-
-}  // namespace
 
 Worker::Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options)
     : models_(std::move(models)), options_(std::move(options)), queue_(queue), outlook_(options_.costs) {
@@ -46,19 +30,35 @@ void Worker::Run() {
   const c10::InferenceMode inference;
   const c10::OptionalDeviceGuard guard(device_);
   team_.emplace(options_.threads);
-  while (Receive()) {
-    DropCancelledAndExpired();
-    Admit();
-    TellPositions();
-    Evaluate();
-    Preview(Finish());
-    std::erase_if(active_, [](const auto& active) { return active->ended; });
-  }
-  const absl::Status stopping = absl::UnavailableError("the server is stopping");
-  for (const Waiting& waiting : waiting_) EndJob(waiting.job, stopping, {}, JobQueue::Was::kWaiting);
-  for (const auto& active : active_) End(*active, stopping);
+  while (lost_.ok() && Receive()) Turn();
+  if (!lost_.ok()) Leave();
+  FailAll(lost_.ok() ? absl::UnavailableError("the server is stopping") : lost_);
+}
+
+void Worker::Turn() {
+  DropCancelledAndExpired();
+  Admit();
+  TellPositions();
+  if (lost_.ok()) Evaluate();
+  if (lost_.ok()) Preview(Finish());
+  std::erase_if(active_, [](const auto& active) { return active->ended; });
+}
+
+void Worker::FailAll(const absl::Status& status) {
+  for (const Waiting& waiting : waiting_) EndJob(waiting.job, status, {}, JobQueue::Was::kWaiting);
+  for (const auto& active : active_) End(*active, status);
   waiting_.clear();
   active_.clear();  // here, because its tensors belong to this thread
+}
+
+// Gives up what waits, but for what nobody else can take.
+void Worker::Leave() {
+  std::vector<Job> jobs;
+  for (Waiting& waiting : waiting_) jobs.push_back(std::move(waiting.job));
+  waiting_.clear();
+  JobQueue::Bereft bereft = queue_->Lose(options_.index, std::move(jobs), options_.workers_of);
+  for (Job& job : bereft.jobs) waiting_.push_back({std::move(job)});
+  for (int model : bereft.models) options_.observer->OnModelDown(models_[model].name);
 }
 
 bool Worker::Receive() {
@@ -125,20 +125,40 @@ void Worker::Evaluate() {
   for (size_t i : options_.policy->Pick(ActiveCandidates(options_.now()), options_.costs->times())) {
     batch.push_back(denoising[i]);
   }
-  if (batch.empty()) return;
+  if (!batch.empty()) EvaluateOrEnd(batch);
+}
 
-  absl::Status status = EvaluateTogether(batch);
-  if (status.ok()) return;
-  // One of them is at fault, and only that one may end for it.
-  for (Active* active : batch) {
-    if (batch.size() > 1) status = EvaluateTogether({active});
-    if (!status.ok()) End(*active, status);
+// What fails is tried again in parts, too big a batch in halves, until those at fault are alone; they end.
+void Worker::EvaluateOrEnd(const std::vector<Active*>& batch) {
+  const absl::Status status = EvaluateTogether(batch);
+  if (status.ok() || !lost_.ok()) return;
+  if (batch.size() == 1) return End(*batch[0], TooBig(*batch[0], status));
+  size_t part = 1;
+  if (absl::IsResourceExhausted(status)) {
+    int rows = 0;
+    for (const Active* active : batch) rows += active->job.rows;
+    row_caps_.OnOutOfMemory(batch[0]->shape, rows);
+    part = (batch.size() + 1) / 2;
   }
+  for (size_t i = 0; i < batch.size() && lost_.ok(); i += part) {
+    EvaluateOrEnd({batch.begin() + i, batch.begin() + std::min(i + part, batch.size())});
+  }
+}
+
+// `status`, and where memory was too little, for what.
+absl::Status Worker::TooBig(const Active& active, const absl::Status& status) const {
+  if (!absl::IsResourceExhausted(status)) return status;
+  const GenerationSpec& spec = active.job.spec;
+  return absl::ResourceExhaustedError(absl::StrCat("a picture of ", spec.width, " × ", spec.height, " (",
+                                                   active.job.rows, active.job.rows == 1 ? " row" : " rows",
+                                                   ") is too big for the memory of ", device_name_, ": ",
+                                                   status.message()));
 }
 
 // One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
 absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   const Job& first = batch[0]->job;
+  const ForwardShape& shape = batch[0]->shape;
   const absl::Time began = options_.now();
   int rows = 0;
   std::vector<at::Tensor> predictions;
@@ -148,9 +168,18 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
       inputs.push_back(NextInput(*active->sampler, *active->conditioning));
     }
     rows = RowCount(inputs);
-    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
-                          [this](int n, const std::function<void(int)>& task) { team_->Run(n, task); });
+    std::optional<MemoryMeter> meter;  // once a shape and count of rows
+    if (!options_.memory->KnowsForward(shape, rows)) meter.emplace();
+    const ForEach on_team = [&](int n, const std::function<void(int)>& task) {
+      team_->Run(n, [&](int i) {
+        std::optional<MemoryMeter::Watch> watch;
+        if (meter.has_value()) watch.emplace(*meter);
+        task(i);
+      });
+    };
+    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(), on_team);
     AwaitDevice(device_);
+    if (meter.has_value()) options_.memory->OnForward(shape, rows, meter->peak_bytes());
     return absl::OkStatus();
   }));
   const absl::Time ended = options_.now();
@@ -158,6 +187,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   options_.costs->ObserveForward(batch[0]->shape, rows, seconds);
   for (const Active* active : batch) Spent(active->job, seconds * active->job.rows / rows, ended);
   ++evaluations_;
+  row_caps_.OnFitted(shape, rows);
   const int jobs = static_cast<int>(batch.size());
   options_.observer->OnEvaluated(NameOf(first), device_name_, rows, options_.max_batch_rows, jobs, seconds);
 
@@ -206,14 +236,33 @@ void Worker::Advanced(Active& active, int batch_size, absl::Time now) {
   }
 }
 
+// The most rows that a forward of the shape is to have.
+int Worker::RowCap(const ForwardShape& shape) const {
+  return row_caps_.Cap(shape, options_.memory->RowsThatFit(shape, options_.max_batch_rows));
+}
+
+absl::StatusOr<Image> Worker::DecodeMeasured(const Active& active) {
+  const at::Tensor latent = active.sampler->Denoised();
+  // Here, because a decoder may make anything of such a latent: black, for one.
+  if (!at::isfinite(latent).all().item<bool>())
+    return absl::InternalError("the latent has values that are not finite");
+  const Pipeline& pipeline = PipelineOf(active.job);
+  const ForwardShape& shape = active.shape;
+  if (options_.memory->KnowsDecode(shape)) return pipeline.Decode(latent, active.job.spec);
+  const MemoryMeter meter;
+  const MemoryMeter::Watch watch(meter);
+  auto image = pipeline.Decode(latent, active.job.spec);
+  if (image.ok()) options_.memory->OnDecode(shape, meter.peak_bytes());
+  return image;
+}
+
 Worker::Decoded Worker::Finish() {
   for (const auto& active : active_) {
     if (active->ended || !active->sampler->done()) continue;
     const absl::Time began = options_.now();
     Image image;
     const absl::Status status = Guarded("decode", [&]() -> absl::Status {
-      EASEL_ASSIGN_OR_RETURN(image,
-                             PipelineOf(active->job).Decode(active->sampler->Denoised(), active->job.spec));
+      EASEL_ASSIGN_OR_RETURN(image, DecodeMeasured(*active));
       return absl::OkStatus();
     });
     active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
@@ -223,7 +272,7 @@ Worker::Decoded Worker::Finish() {
     if (status.ok()) {
       End(*active, std::move(image));
     } else {
-      End(*active, status);
+      End(*active, TooBig(*active, status));
     }
     return Decoded::kYes;
   }
@@ -253,6 +302,10 @@ void Worker::ShowPreview(Active& active) {
     return absl::OkStatus();
   });
   Measured(active.job, Stage::kPreview, began);
+  if (absl::IsResourceExhausted(status)) {  // a picture does not end for want of its preview
+    active.preview_due = 0;
+    return;
+  }
   if (!status.ok()) return End(active, status);
   active.job.listener->OnPreview(active.sampler->step(), std::move(preview));
   options_.observer->OnPreview(NameOf(active.job), /*first=*/!active.previewed,

@@ -12,14 +12,18 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "model/pipeline.h"
 #include "server/engine/batch_policy.h"
 #include "server/engine/cost_model.h"
+#include "server/engine/device_memory.h"
 #include "server/engine/engine_observer.h"
+#include "server/engine/guarded.h"
 #include "server/engine/job.h"
 #include "server/engine/job_queue.h"
 #include "server/engine/outlook.h"
+#include "server/engine/row_caps.h"
 #include "server/engine/thread_team.h"
 
 namespace easel {
@@ -36,6 +40,8 @@ struct WorkerOptions {
   int max_batch_rows = 1;
   std::shared_ptr<const BatchPolicy> policy;  // not null
   CostModel* costs = nullptr;                 // not null; the worker's own to write
+  std::vector<std::vector<int>> workers_of;   // each model; to whom the jobs go when the device is lost
+  std::shared_ptr<DeviceMemory> memory;       // not null
   EngineObserver* observer = nullptr;         // not null
   std::function<absl::Time()> now;
 };
@@ -46,7 +52,8 @@ class Worker {
   // what `options` points at must outlive the worker.
   Worker(std::vector<WorkerModel> models, JobQueue* queue, WorkerOptions options);
   // REQUIRES: the queue was stopped. Waits for the thread, which first fails the jobs it has with
-  // Unavailable.
+  // Unavailable. A thread whose device is lost has ended before: JobQueue::Lose says what becomes of its
+  // jobs.
   ~Worker();
 
  private:
@@ -75,6 +82,9 @@ class Worker {
   enum class Decoded { kNo, kYes };
 
   void Run();
+  void Turn();
+  void FailAll(const absl::Status& status);
+  void Leave();
   // The parts of a turn, in their order. A job that fails in one ends there, and its neighbours go on.
   bool Receive();                              // false: stopped
   void RefuseWhatCannotBeDone(size_t newest);  // of the last so many that wait
@@ -87,7 +97,11 @@ class Worker {
 
   void TakeUp(Waiting waiting);
   absl::Status Begin(Active& active, const Active* previous);
+  void EvaluateOrEnd(const std::vector<Active*>& batch);
   absl::Status EvaluateTogether(const std::vector<Active*>& batch);
+  absl::Status TooBig(const Active& active, const absl::Status& status) const;
+  absl::StatusOr<Image> DecodeMeasured(const Active& active);
+  int RowCap(const ForwardShape& shape) const;
   void Advanced(Active& active, int batch_size, absl::Time now);
   void ShowPreview(Active& active);
   void End(Active& active, absl::StatusOr<Image> result);
@@ -99,6 +113,17 @@ class Worker {
   std::vector<BatchCandidate> ActiveCandidates(absl::Time now) const;
   std::vector<BatchCandidate> WaitingCandidates(absl::Time now) const;
   double SecondsOfWork() const;
+  // As Caught; remembers the loss of the device.
+  template <typename Work>
+  absl::Status Guarded(const char* name, Work work) {
+    absl::Status status = Caught(name, work);
+    if (absl::IsUnavailable(status)) {
+      status =
+          absl::UnavailableError(absl::StrCat("the device ", device_name_, " was lost: ", status.message()));
+      lost_ = status;
+    }
+    return status;
+  }
   double Measured(const Job& job, Stage stage, absl::Time began);  // the seconds; tells the observer
   void Spent(const Job& job, double seconds, absl::Time now);      // of the worker's time, for the job
 
@@ -117,6 +142,8 @@ class Worker {
   std::deque<Waiting> waiting_;
   std::vector<std::unique_ptr<Active>> active_;  // by age
   Outlook outlook_;
+  RowCaps row_caps_;
+  absl::Status lost_;  // not OK: why the device is lost, and the thread ends
   uint64_t evaluations_ = 0;
   uint64_t arrived_ = 0;
   bool line_changed_ = false;  // a job came, began or ended since the waiting were told their places

@@ -1,4 +1,5 @@
 // The worker's line: who of those that wait is refused, taken up or told of its place, and who leaves early.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -80,7 +81,13 @@ void Worker::Admit() {
   std::vector<Waiting> taken;
   for (size_t i : begun) taken.push_back(std::move(waiting_[i]));
   std::erase_if(waiting_, [](const Waiting& waiting) { return waiting.job.listener == nullptr; });  // moved
-  for (Waiting& waiting : taken) TakeUp(std::move(waiting));
+  for (Waiting& waiting : taken) {
+    if (lost_.ok()) {
+      TakeUp(std::move(waiting));
+    } else {
+      waiting_.push_back(std::move(waiting));  // for another worker
+    }
+  }
 }
 
 // To those whose place changed. Looking ahead costs more than the rest of a turn: only when somebody came or
@@ -108,6 +115,7 @@ BatchCandidate Worker::CandidateOf(const Active& active, absl::Time now) const {
   left.encoded = true;
   left.shape = active.shape;
   BatchCandidate candidate = outlook_.Candidate(active.job, left, active.last_served_at, now);
+  candidate.row_cap = std::min(candidate.row_cap, RowCap(active.shape));
   candidate.last_served = active.last_served;
   candidate.arrived = active.arrived;
   return candidate;

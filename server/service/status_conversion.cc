@@ -10,6 +10,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/engine/estimate.h"
+#include "server/engine/refusal.h"
 
 namespace easel {
 namespace {
@@ -81,6 +82,10 @@ absl::Status FromEngine(const absl::Status& status) {
       return InvalidFields({{field, std::string(status.message())}});
     }
     case absl::StatusCode::kResourceExhausted:
+      if (IsBiggerThanTheDevice(status)) {  // waiting does not help
+        return WithReason(absl::ResourceExhaustedError(status.message()), "BIGGER_THAN_THE_DEVICE", {});
+      }
+      [[fallthrough]];
     case absl::StatusCode::kUnavailable:
       return WithRetryAfter(WithoutEstimate(status),
                             estimate.has_value() ? absl::Seconds(*estimate) : kRetryAfter);

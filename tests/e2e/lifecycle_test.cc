@@ -121,6 +121,39 @@ TEST(LifecycleTest, DrainingFinishesWhatRunsAndTakesNothingNew) {
   drain.join();
 }
 
+TEST(LifecycleTest, AModelWhoseLastDeviceIsLostIsNotServing) {
+  const auto server = Serving();
+  const auto client = server->Client();
+  const std::string service = v1::ImageGeneration::service_full_name();
+  EXPECT_EQ(*client->Health(service + "/staged"), Health::SERVING);
+  v1::GenerateRequest fatal = Staged(2);
+  fatal.set_class_label(kDeviceLosingClass);
+  for (const v1::GenerateRequest& request : {fatal, Staged(2)}) {
+    const auto response = Draw(*server, request);
+    EXPECT_EQ(response.status().code(), absl::StatusCode::kUnavailable) << response.status();
+    google::rpc::RetryInfo retry;
+    EXPECT_TRUE(Has(response.status(), &retry)) << response.status();
+    EXPECT_EQ(*client->Health(service + "/staged"), Health::NOT_SERVING);
+  }
+  // Both models of this server are on the one device.
+  EXPECT_EQ(*client->Health(service + "/colours"), Health::NOT_SERVING);
+  EXPECT_EQ(*client->Health(service), Health::NOT_SERVING);
+  EXPECT_EQ(*client->Health(""), Health::NOT_SERVING);
+  server->app->Drain(absl::InfiniteFuture());
+}
+
+TEST(LifecycleTest, AServerThatLostOneOfTwoWorkersServesOn) {
+  TestServer::Options options;
+  options.layout = {.workers = 2, .threads = 1};
+  const auto server = Serving(options);
+  v1::GenerateRequest fatal = Staged(2);
+  fatal.set_class_label(kDeviceLosingClass);
+  EXPECT_EQ(Draw(*server, fatal).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(*server->Client()->Health(std::string(v1::ImageGeneration::service_full_name()) + "/staged"),
+            Health::SERVING);
+  EXPECT_TRUE(Draw(*server, Staged(2)).ok());
+}
+
 TEST(LifecycleTest, WhatIsNotDoneByTheDrainsDeadlineIsUnavailable) {
   const auto server = Serving();
   server->gate->Hold();

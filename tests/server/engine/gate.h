@@ -10,9 +10,10 @@
 
 namespace easel {
 
-constexpr int kStagedSize = 8, kStagedClasses = 5;
-// Asked for as the condition, the network throws, or predicts what is not a number.
-constexpr int kThrowingClass = 3, kNanClass = 4;
+constexpr int kStagedSize = 8, kStagedClasses = 7;
+// Asked for as the condition, the network throws, predicts what is not a number, asks for too much memory, or
+// loses its device.
+constexpr int kThrowingClass = 3, kNanClass = 4, kHungryClass = 5, kDeviceLosingClass = 6;
 
 // What the network and the decoder do, as it happens, and the barrier before each forward. Open at first.
 // Thread-safe.
@@ -38,6 +39,11 @@ class Gate {
       return arrived_ > arrived;
     });
   }
+  // From now on forwards of more rows find too little memory.
+  void FitRows(int64_t rows) {
+    MutexLock lock(&mutex_);
+    fitting_rows_ = rows;
+  }
   // Blocks until so many forwards in all have come to the barrier.
   void AwaitForwards(int n) {
     MutexLock lock(&mutex_);
@@ -52,7 +58,8 @@ class Gate {
     return acts_;
   }
 
-  void Forward(int64_t rows) {
+  // Whether the rows fit.
+  bool Forward(int64_t rows) {
     MutexLock lock(&mutex_);
     ++arrived_;
     mutex_.NotifyAll();
@@ -62,6 +69,7 @@ class Gate {
     });
     if (held_) --passes_;
     acts_.push_back("forward " + std::to_string(rows));
+    return rows <= fitting_rows_;
   }
   void Decode() {
     MutexLock lock(&mutex_);
@@ -71,6 +79,7 @@ class Gate {
  private:
   mutable Mutex mutex_;
   bool held_ = false;
+  int64_t fitting_rows_ = 1 << 20;
   int passes_ = 0;
   int arrived_ = 0;
   std::vector<std::string> acts_;

@@ -111,6 +111,34 @@ TEST(JobQueueTest, ARefusalTellsWhenThereWillBeRoom) {
   EXPECT_EQ(EstimatedSeconds(queue.Push(MakeJobs({1, 1}), {0})), 6);
 }
 
+TEST(JobQueueTest, TheJobsOfALostWorkerGoToOthersThatHaveTheirModel) {
+  const std::vector<std::vector<int>> workers_of = {{0, 1, 2}, {0}};
+  JobQueue queue(3, 8);
+  std::vector<Job> jobs = MakeJobs({1, 2, 3});
+  jobs[1].model = 1;
+  ASSERT_TRUE(queue.Push(std::move(jobs), {0}).ok());
+  ASSERT_TRUE(queue.Push(MakeJobs({9}), {1}).ok());
+  JobQueue::Delivery taken = queue.Take(0, kDoNotWait, 0);
+  ASSERT_TRUE(queue.Push(MakeJobs({4}), {0}).ok());
+  const JobQueue::Bereft bereft = queue.Lose(0, std::move(taken.jobs), workers_of);
+  ASSERT_EQ(bereft.jobs.size(), 1u);
+  EXPECT_EQ(bereft.jobs[0].model, 1);
+  EXPECT_EQ(bereft.models, std::vector<int>({1}));
+  EXPECT_EQ(Steps(queue.Take(2, kDoNotWait, 0)), std::vector<int>({1, 3, 4}))
+      << "less than 9 in all until the last";
+  EXPECT_EQ(queue.Push(MakeJobs({1}), {0}).code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(queue.Push(MakeJobs({1}), {0, 1}).ok());
+  EXPECT_EQ(Steps(queue.Take(1, kDoNotWait, 0)), std::vector<int>({9, 1}));
+}
+
+TEST(JobQueueTest, AfterStopALostWorkersJobsComeBack) {
+  JobQueue queue(2, 8);
+  ASSERT_TRUE(queue.Push(MakeJobs({1}), {0}).ok());
+  queue.Stop();
+  EXPECT_TRUE(queue.Take(1, kWaitForJobs, 0).stop);
+  EXPECT_EQ(queue.Lose(0, {}, {{0, 1}}).jobs.size(), 1u);
+}
+
 TEST(JobQueueTest, AWaitingWorkerWakesForJobsAndToStop) {
   JobQueue queue(1, 8);
   std::vector<int> taken;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 
 #include <memory>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 
 #include "model/pipeline.h"
 #include "model/transformers/easel_dit.h"
+#include "server/engine/guarded.h"
 #include "tests/server/engine/gate.h"
 #include "tests/testing/random_weights.h"
 
@@ -21,9 +23,11 @@ class StagedTransformer : public Transformer {
       : gate_(std::move(gate)), network_(std::move(network)) {}
   at::Tensor Forward(const at::Tensor& latent, const at::Tensor& time,
                      const Conditioning& conditioning) const override {
-    gate_->Forward(latent.size(0));
-    if (conditioning.label.eq(kThrowingClass).any().item<bool>())
-      throw std::runtime_error("the network broke");
+    const bool fits = gate_->Forward(latent.size(0));
+    const auto asked = [&](int label) { return conditioning.label.eq(label).any().item<bool>(); };
+    TORCH_CHECK_WITH(OutOfMemoryError, fits && !asked(kHungryClass), "out of memory");
+    if (asked(kThrowingClass)) throw std::runtime_error("the network broke");
+    if (asked(kDeviceLosingClass)) throw DeviceLostError("it fell off the bus");
     at::Tensor prediction = network_->Forward(latent, time, conditioning);
     const at::Tensor is_nan = conditioning.label.eq(kNanClass).view({-1, 1, 1, 1});
     return at::where(is_nan, at::full_like(prediction, NAN), prediction);
@@ -40,7 +44,7 @@ class StagedAutoencoder : public Autoencoder {
   at::Tensor Encode(const at::Tensor& pixels) const override { return pixels; }
   at::Tensor Decode(const at::Tensor& latent) const override {
     gate_->Decode();
-    return latent;
+    return at::nan_to_num(latent);  // as a decoder may: what is no number ends as black
   }
   int64_t latent_channels() const override { return 3; }
   int64_t downscale() const override { return 1; }

@@ -4,6 +4,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/engine/refusal.h"
 
 namespace easel {
 namespace {
@@ -51,6 +52,12 @@ TEST(StatusConversionTest, FullAndStoppingSayWhenToTryAgain) {
       ToGrpcStatus(WithRetryAfter(absl::UnavailableError("x"), absl::Milliseconds(2500))));
   EXPECT_EQ(retry.retry_delay().seconds(), 2);
   EXPECT_EQ(retry.retry_delay().nanos(), 500'000'000);
+}
+
+TEST(StatusConversionTest, BiggerThanTheDeviceIsNotToBeTriedAgain) {
+  const auto info =
+      OnlyDetail<google::rpc::ErrorInfo>(ToGrpcStatus(FromEngine(BiggerThanTheDevice("too big"))));
+  EXPECT_EQ(info.reason(), "BIGGER_THAN_THE_DEVICE");
 }
 
 TEST(StatusConversionTest, DeadlinesTellTheirReason) {
