@@ -4,6 +4,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/engine/estimate.h"
 
 namespace easel {
 namespace {
@@ -51,6 +52,16 @@ TEST(StatusConversionTest, FullAndStoppingSayWhenToTryAgain) {
       ToGrpcStatus(WithRetryAfter(absl::UnavailableError("x"), absl::Milliseconds(2500))));
   EXPECT_EQ(retry.retry_delay().seconds(), 2);
   EXPECT_EQ(retry.retry_delay().nanos(), 500'000'000);
+}
+
+TEST(StatusConversionTest, TheEnginesEstimatesAreToldAndNothingElse) {
+  const auto retry = OnlyDetail<google::rpc::RetryInfo>(
+      ToGrpcStatus(FromEngine(WithEstimatedSeconds(absl::ResourceExhaustedError("full"), 7.5))));
+  EXPECT_EQ(retry.retry_delay().seconds(), 7);
+  const auto info = OnlyDetail<google::rpc::ErrorInfo>(
+      ToGrpcStatus(FromEngine(WithEstimatedSeconds(absl::DeadlineExceededError("short"), 2.5))));
+  EXPECT_EQ(info.reason(), "DEADLINE_TOO_SHORT");
+  EXPECT_EQ(info.metadata().at("estimated_seconds"), "2.5");
 }
 
 TEST(StatusConversionTest, DeadlinesTellTheirReason) {
