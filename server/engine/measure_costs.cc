@@ -3,7 +3,9 @@
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -47,9 +49,12 @@ absl::StatusOr<ModelCosts> Measure(const std::string& name, const Pipeline& pipe
     times.Observe(shape, rows, seconds);
     costs.forwards.push_back({shape, rows, seconds});
   }
-  const absl::Time decoding = absl::Now();
-  EASEL_RETURN_IF_ERROR(pipeline.Decode(latent, spec).status());
-  costs.decode_seconds = absl::ToDoubleSeconds(absl::Now() - decoding);
+  costs.decode_seconds = std::numeric_limits<double>::infinity();
+  for (int turn = 0; turn < 2; ++turn) {  // the first is slow
+    const absl::Time decoding = absl::Now();
+    EASEL_RETURN_IF_ERROR(pipeline.Decode(latent, spec).status());
+    costs.decode_seconds = std::min(costs.decode_seconds, absl::ToDoubleSeconds(absl::Now() - decoding));
+  }
   return costs;
 }
 

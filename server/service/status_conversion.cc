@@ -15,8 +15,10 @@
 namespace easel {
 namespace {
 
-// Where the engine has no estimate: long enough that refused callers do not become a load of their own, short beside the time of a picture.
+// Where the engine has no estimate: long enough that refused callers do not become a load of their own, short
+// beside the time of a picture.
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+constexpr absl::Duration kRetryAtLeast = absl::Milliseconds(100);
 
 template <typename Detail>
 void Attach(absl::Status& status, const Detail& detail) {
@@ -87,8 +89,9 @@ absl::Status FromEngine(const absl::Status& status) {
       }
       [[fallthrough]];
     case absl::StatusCode::kUnavailable:
-      return WithRetryAfter(WithoutEstimate(status),
-                            estimate.has_value() ? absl::Seconds(*estimate) : kRetryAfter);
+      return WithRetryAfter(WithoutEstimate(status), estimate.has_value()
+                                                         ? std::max(absl::Seconds(*estimate), kRetryAtLeast)
+                                                         : kRetryAfter);
     case absl::StatusCode::kDeadlineExceeded:
       if (!estimate.has_value()) return WithReason(status, "DEADLINE_PASSED", {});
       return WithReason(WithoutEstimate(status), "DEADLINE_TOO_SHORT",

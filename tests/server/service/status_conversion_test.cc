@@ -4,6 +4,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/engine/estimate.h"
 #include "server/engine/refusal.h"
 
 namespace easel {
@@ -58,6 +59,16 @@ TEST(StatusConversionTest, BiggerThanTheDeviceIsNotToBeTriedAgain) {
   const auto info =
       OnlyDetail<google::rpc::ErrorInfo>(ToGrpcStatus(FromEngine(BiggerThanTheDevice("too big"))));
   EXPECT_EQ(info.reason(), "BIGGER_THAN_THE_DEVICE");
+}
+
+TEST(StatusConversionTest, TheEnginesEstimatesAreToldAndNothingElse) {
+  const auto retry = OnlyDetail<google::rpc::RetryInfo>(
+      ToGrpcStatus(FromEngine(WithEstimatedSeconds(absl::ResourceExhaustedError("full"), 7.5))));
+  EXPECT_EQ(retry.retry_delay().seconds(), 7);
+  const auto info = OnlyDetail<google::rpc::ErrorInfo>(
+      ToGrpcStatus(FromEngine(WithEstimatedSeconds(absl::DeadlineExceededError("short"), 2.5))));
+  EXPECT_EQ(info.reason(), "DEADLINE_TOO_SHORT");
+  EXPECT_EQ(info.metadata().at("estimated_seconds"), "2.5");
 }
 
 TEST(StatusConversionTest, DeadlinesTellTheirReason) {
