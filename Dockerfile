@@ -46,18 +46,17 @@ USER 65532:65532
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5m CMD ["easel", "health"]
 ENTRYPOINT ["easeld"]
-ARG VERSION=0.1.0
-ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Easel" \
       org.opencontainers.image.description="Serves latent diffusion transformers over gRPC" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.version="0.1.0"
 
 # What changes least comes first: LibTorch, the model, the programs.
 FROM runtime AS cpu
 COPY --from=build-cpu /opt/easel/lib /opt/easel/lib
 COPY --from=build-cpu /opt/easel/share /opt/easel/share
 COPY --from=build-cpu /opt/easel/bin /opt/easel/bin
+ARG REVISION=unknown
+LABEL org.opencontainers.image.revision="${REVISION}"
 
 # The driver's own libraries come from the host, by NVIDIA's container toolkit.
 FROM runtime AS cuda
@@ -65,3 +64,5 @@ ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=build-cuda /opt/easel/lib /opt/easel/lib
 COPY --from=build-cuda /opt/easel/share /opt/easel/share
 COPY --from=build-cuda /opt/easel/bin /opt/easel/bin
+ARG REVISION=unknown
+LABEL org.opencontainers.image.revision="${REVISION}"
