@@ -12,11 +12,11 @@ get_filename_component(_torch ${LIBTORCH_ROOT} NAME)
 set_target_properties(easeld PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/easel/${_torch}/lib")
 install(TARGETS easeld easel RUNTIME DESTINATION bin)
 
-# Only what the loader asks for when easeld starts ...
+# Only what the loader asks for when easeld starts, less what is the driver's ...
 install(CODE "
   set(wheels \"${_wheels}\")
   file(GET_RUNTIME_DEPENDENCIES EXECUTABLES \"$<TARGET_FILE:easeld>\" RESOLVED_DEPENDENCIES_VAR needed
-       UNRESOLVED_DEPENDENCIES_VAR missing PRE_EXCLUDE_REGEXES \"^ld-linux\")
+       UNRESOLVED_DEPENDENCIES_VAR missing PRE_EXCLUDE_REGEXES \"^ld-linux\" \"^libcuda[.]so\" \"^libnvidia-\")
   if(missing)
     message(FATAL_ERROR \"easeld needs libraries that are not here: \${missing}\")
   endif()
