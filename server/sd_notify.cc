@@ -38,7 +38,8 @@ void NotifySystemd(std::string_view state) {
   const char* name = std::getenv("NOTIFY_SOCKET");
   if (name == nullptr || *name == '\0') return;
   if (const int error = Send(name, state); error != 0) {
-    LogError("systemd not told", {{"state", std::string(state)}, {"socket", name}, {"message", std::strerror(error)}});
+    LogError("systemd not told",
+             {{"state", std::string(state)}, {"socket", name}, {"message", std::strerror(error)}});
   }
 }
 

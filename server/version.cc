@@ -5,11 +5,8 @@
 namespace easel {
 
 std::string VersionText() {
-  return "easeld " EASEL_VERSION
-         "\nbuild: " EASEL_BUILD_TYPE ", " EASEL_COMPILER
-         "\nLibTorch: " EASEL_LIBTORCH
-         "\nCUDA: " EASEL_CUDA_VERSION
-         "\nrevision: " EASEL_REVISION;
+  return "easeld " EASEL_VERSION "\nbuild: " EASEL_BUILD_TYPE ", " EASEL_COMPILER
+         "\nLibTorch: " EASEL_LIBTORCH "\nCUDA: " EASEL_CUDA_VERSION "\nrevision: " EASEL_REVISION;
 }
 
 }  // namespace easel

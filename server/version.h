@@ -5,7 +5,8 @@
 
 namespace easel {
 
-// What `easeld --version` prints: the version, then a line each for the build, LibTorch, CUDA and the git revision.
+// What `easeld --version` prints: the version, then a line each for the build, LibTorch, CUDA and the git
+// revision.
 std::string VersionText();
 
 }  // namespace easel
