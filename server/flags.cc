@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "server/version.h"
 
 namespace easel {
 namespace {
@@ -96,7 +97,7 @@ class Parser {
   explicit Parser(Flags* flags)
       : flags_(flags), app_("easeld, the server: pictures from prompts and classes, over gRPC.") {
     app_.footer(kExamples);
-    app_.set_version_flag("--version", "easeld " EASEL_VERSION);
+    app_.set_version_flag("--version", VersionText());
     const char* config = std::getenv("EASEL_CONFIG");
     const bool named = config != nullptr && *config != '\0';
     app_.set_config("--config", named ? config : "", "file of flags in TOML", /*config_required=*/named);

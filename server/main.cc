@@ -7,6 +7,7 @@
 #include "server/app.h"
 #include "server/flags.h"
 #include "server/log.h"
+#include "server/sd_notify.h"
 #include "server/shutdown_signals.h"
 
 namespace easel {
@@ -46,7 +47,9 @@ int Run(const Flags& flags) {
 
   LogInfo("serving", {{"address", app->address()}, {"metrics", app->metrics_address()}});
   std::cout << "listening on " << app->address() << std::endl;
+  NotifySystemd("READY=1");
   stop.WaitForNotification();
+  NotifySystemd("STOPPING=1");
   app->Drain(absl::Now() + flags.drain_timeout);
   LogInfo("stopped");
   std::_Exit(kExitClean);  // all is done; closing the page of metrics would take 2 s

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The CPU image, built without a daemon around an installed tree, and run shut in as a cluster would.
+
+    container_test.py BUILD REPOSITORY    exit 77 (skipped) where root, buildah, podman or runc is missing
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+BUILD, ROOT = (Path(argument).resolve() for argument in sys.argv[1:3])
+IMAGE = "localhost/easel:test"
+TIMEOUT = 300  # seconds, for a machine under load; nothing here depends on it
+MEMORY = 1 << 30
+# No picture needs more. The two limits and the missing health check are for machines without systemd; the network is the
+# machine's own, so that its client can call.
+SHUT_IN = ["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(MEMORY)]
+MACHINE = ["--runtime", "runc", "run", "--pull", "never", "--no-healthcheck", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096",
+           "--network", "host"]
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, **options)
+
+
+class ContainerTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        cls.prefix = cls.directory / "easel"
+        subprocess.run(["cmake", "--install", BUILD, "--prefix", cls.prefix, "--strip"], check=True, capture_output=True)
+        subprocess.run([ROOT / "deploy/container/build.sh", "cpu"], check=True, stdout=sys.stderr,
+                       env={**os.environ, "PREFIX": str(cls.prefix), "IMAGE": IMAGE})
+        cls.inspected = json.loads(run("podman", "image", "inspect", IMAGE).stdout)[0]
+
+    def setUp(self):
+        self.name = f"easel-test-{os.getpid()}"
+        self.server = subprocess.Popen(
+            ["podman", *MACHINE, *SHUT_IN, "--rm", "--name", self.name, "--env", "EASEL_LISTEN=127.0.0.1:0",
+             "--env", "EASEL_METRICS_LISTEN=off", "--env", f"EASEL_DRAIN_TIMEOUT={TIMEOUT}", IMAGE],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.server.communicate, timeout=TIMEOUT)
+        self.addCleanup(run, "podman", "rm", "--force", "--time", "0", "--ignore", self.name)
+        self.address = self.server.stdout.readline().removeprefix("listening on ").strip()
+        self.assertTrue(self.address, "no address")
+
+    def process(self):
+        """The number of easeld's process, as this machine counts."""
+        return run("podman", "inspect", "--format", "{{.State.Pid}}", self.name).stdout.strip()
+
+    def inside(self, *command):
+        return run("nsenter", "--target", self.process(), "--mount", "--pid", "--setuid", "65532", *command,
+                   env={**dict(each.split("=", 1) for each in self.inspected["Config"]["Env"]), "EASEL_SERVER": self.address})
+
+    def stop(self):
+        """SIGTERM; the exit code of easeld, and its log."""
+        stopped = run("podman", "stop", "--time", str(TIMEOUT), self.name)
+        self.assertEqual(stopped.returncode, 0, stopped.stderr)
+        _, log = self.server.communicate(timeout=TIMEOUT)
+        return self.server.returncode, log
+
+    def test_shut_in_it_draws_a_picture_and_stops_with_0(self):
+        picture = self.directory / "apple.png"
+        done = run(self.prefix / "bin/easel", "generate", "red apple", "--steps", "4", "-o", picture, "--server", self.address)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(picture.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(self.stop()[0], 0)
+
+    def test_sigterm_lets_a_picture_under_way_finish(self):
+        picture = self.directory / "late.png"
+        client = subprocess.Popen([self.prefix / "bin/easel", "generate", "red apple", "--steps", "30", "-o", picture, "--json",
+                                   "--server", self.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "progress" not in json.loads(client.stdout.readline()):
+            pass
+        code, log = self.stop()
+        _, told = client.communicate(timeout=TIMEOUT)
+        self.assertEqual((code, client.returncode), (0, 0), told + log)
+        self.assertEqual(picture.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+
+    def test_its_health_check_is_easel_health(self):
+        check = self.inspected["Healthcheck"]["Test"]
+        self.assertEqual(check, ["CMD", "easel", "health"])
+        done = self.inside(*check[1:])
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_the_process_has_no_rights_and_nowhere_to_write(self):
+        lines = Path(f"/proc/{self.process()}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines)
+        self.assertEqual(status["Uid"].split()[0], "65532")
+        self.assertEqual(status["NoNewPrivs"], "1")
+        for kind in ("CapEff", "CapPrm", "CapBnd"):
+            self.assertEqual(int(status[kind], 16), 0, kind)
+        for place in ("/", "/tmp", "/run", "/opt/easel", "/var/tmp"):
+            self.assertNotEqual(self.inside("touch", place + "/file").returncode, 0, place)
+        inspected = json.loads(run("podman", "inspect", self.name).stdout)[0]
+        self.assertEqual(inspected["HostConfig"]["Memory"], MEMORY)
+
+    def test_no_compiler_and_no_python_is_inside(self):
+        root = Path(run("podman", "image", "mount", IMAGE).stdout.strip())
+        self.addCleanup(run, "podman", "image", "unmount", IMAGE)
+        names = {name for _, _, files in os.walk(root) for name in files}
+        self.assertIn("libtorch_cpu.so", names)
+        banned = re.compile(r"(gcc|g\+\+|cc|c\+\+|cpp|clang|ld|as)(-[\d.]+)?|make|cmake|ninja|(python|pip)[\d.]*|.*\.(h|a)|lib(torch_)?python.*")
+        self.assertEqual(sorted(filter(banned.fullmatch, names)), [])
+
+    def test_it_is_small_and_says_what_it_is(self):
+        self.assertLessEqual(self.inspected["Size"], 900e6)
+        config = self.inspected["Config"]
+        self.assertEqual(config["User"], "65532:65532")
+        self.assertEqual(config["StopSignal"], "SIGTERM")
+        version = run(self.prefix / "bin/easeld", "--version").stdout
+        self.assertIn("easeld " + config["Labels"]["org.opencontainers.image.version"] + "\n", version)
+        revision = run("git", "describe", "--tags", "--always", "--dirty", cwd=ROOT).stdout.strip()
+        self.assertEqual(config["Labels"]["org.opencontainers.image.revision"], revision)
+
+
+if __name__ == "__main__":
+    missing = [tool for tool in ("buildah", "podman", "runc") if not shutil.which(tool)] + (["root"] if os.geteuid() else [])
+    if missing:
+        print("skipped; not here:", *missing)
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
