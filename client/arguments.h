@@ -8,10 +8,11 @@
 #include <vector>
 
 #include "client/image_client.h"
+#include "client/load/load_options.h"
 
 namespace easel {
 
-// What `easel generate` was told. Not set: left to --like's file, else to the server.
+// What `easel generate` and `easel submit` were told. Not set: left to --like's file, else to the server.
 struct GenerateArguments {
   std::vector<std::string> prompt;  // words, to be joined by blanks
   std::optional<uint32_t> class_label;
@@ -36,14 +37,26 @@ struct GenerateArguments {
   std::string preview_method;
   std::string preview_directory;
   std::optional<double> timeout_seconds;
+  std::optional<int32_t> priority;
+  bool detach_on_disconnect = false;
+  std::string request_id;  // empty: none
+};
+
+// What `easel watch`, `get` and `cancel` were told.
+struct GenerationArguments {
+  std::string id;
+  std::string output;             // as GenerateArguments::output; `get`: empty writes nothing
+  std::string preview_directory;  // `watch`
 };
 
 struct Arguments {
-  enum class Command { kGenerate, kModels, kHealth };
+  enum class Command { kGenerate, kSubmit, kWatch, kGet, kCancel, kLoad, kModels, kHealth };
   Command command = Command::kGenerate;
   ImageClient::Options connection;
   bool json = false;
-  GenerateArguments generate;
+  GenerateArguments generate;      // of generate and submit
+  GenerationArguments generation;  // of watch, get and cancel
+  LoadOptions load;
 };
 
 // The program is to end here: with help or the version (code 0), or because the command line is wrong (code
@@ -53,7 +66,8 @@ struct Leave {
   std::string text;  // for stdout when exit_code is 0, else for stderr
 };
 
-// `arguments`: without the program's name. EASEL_SERVER and EASEL_API_KEY are read from the environment.
+// `arguments`: without the program's name. EASEL_SERVER, EASEL_API_KEY and EASEL_TENANT are read from the
+// environment.
 std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& arguments);
 
 }  // namespace easel

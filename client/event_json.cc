@@ -3,6 +3,8 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <nlohmann/json.hpp>
+
 namespace easel {
 namespace {
 
@@ -37,6 +39,13 @@ std::string EventToJson(const v1::GenerationEvent& event, std::string_view file)
   name.set_string_value(std::string(file));
   json.pop_back();
   return json + R"(,"file":)" + ToJson(name) + "}";
+}
+
+std::string GenerationToJson(const v1::Generation& generation, const std::vector<std::string>& files) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(ToJson(generation));
+  for (auto& image : json["images"]) image.erase("data");
+  if (!files.empty()) json["files"] = files;
+  return json.dump();
 }
 
 }  // namespace easel

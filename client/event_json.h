@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "easel/v1/image_generation.pb.h"
 
@@ -14,5 +15,9 @@ std::string ToJson(const google::protobuf::Message& message);
 // An event without its picture's bytes; `file`, when not empty, says in a key of that name where they were
 // written.
 std::string EventToJson(const v1::GenerationEvent& event, std::string_view file);
+
+// A generation without its pictures' bytes; `files`, when not empty, says in a key of that name where they
+// were written.
+std::string GenerationToJson(const v1::Generation& generation, const std::vector<std::string>& files);
 
 }  // namespace easel

@@ -46,6 +46,9 @@ v1::GenerateRequest BuildRequest(const GenerateArguments& arguments, const Image
   if (arguments.num_images.has_value()) request.set_num_images(*arguments.num_images);
   request.mutable_output()->set_format(arguments.format);
   if (arguments.quality.has_value()) request.mutable_output()->set_quality(*arguments.quality);
+  if (arguments.priority.has_value()) request.set_priority(*arguments.priority);
+  if (arguments.detach_on_disconnect) request.set_on_disconnect(v1::ON_DISCONNECT_DETACH);
+  request.set_request_id(arguments.request_id);
   return request;
 }
 

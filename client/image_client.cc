@@ -3,14 +3,13 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
-#include <algorithm>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/response_gatherer.h"
 #include "google/rpc/status.pb.h"
 
 namespace easel {
@@ -18,26 +17,70 @@ namespace easel {
 // One call's context, known to Cancel while it lives.
 class ImageClient::Call {
  public:
-  Call(ImageClient* client, absl::Duration timeout) : client_(client) {
-    if (timeout < absl::InfiniteDuration()) context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-    if (!client->options_.api_key.empty()) {
-      context_.AddMetadata("authorization", absl::StrCat("Bearer ", client->options_.api_key));
+  // `tenant`: empty for that of the client's options.
+  Call(ImageClient* client, absl::Duration timeout, const std::string& tenant = "") : client_(client) {
+    const Options& options = client_->options_;
+    if (timeout < absl::InfiniteDuration()) context_->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    if (!options.api_key.empty())
+      context_->AddMetadata("authorization", absl::StrCat("Bearer ", options.api_key));
+    if (const std::string& name = tenant.empty() ? options.tenant : tenant; !name.empty()) {
+      context_->AddMetadata("x-easel-tenant", name);
     }
     absl::MutexLock lock(&client_->mutex_);
-    if (client_->cancelled_) context_.TryCancel();
-    client_->running_.insert(&context_);
+    if (client_->cancelled_) context_->TryCancel();
+    client_->running_.insert(context_);
   }
   ~Call() {
     absl::MutexLock lock(&client_->mutex_);
-    client_->running_.erase(&context_);
+    client_->running_.erase(context_);
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
-  grpc::ClientContext* context() { return &context_; }
+  grpc::ClientContext* context() { return context_.get(); }
 
  private:
-  ImageClient* client_;
-  grpc::ClientContext context_;
+  ImageClient* const client_;
+  const std::shared_ptr<grpc::ClientContext> context_ = std::make_shared<grpc::ClientContext>();
+};
+
+// A GenerateStream that nobody waits for. Owns itself until its end.
+class ImageClient::StreamCall final : public grpc::ClientReadReactor<v1::GenerationEvent> {
+ public:
+  StreamCall(ImageClient* client, v1::GenerateRequest request, absl::Duration timeout,
+             const std::string& tenant, OnEvent on_event, OnEnd on_end)
+      : client_(client),
+        request_(std::move(request)),
+        on_event_(std::move(on_event)),
+        on_end_(std::move(on_end)),
+        call_(client, timeout, tenant) {}
+
+  void Start() {
+    client_->images_->async()->GenerateStream(call_.context(), &request_, this);
+    StartRead(&event_);
+    StartCall();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;  // OnDone follows
+    gatherer_.Take(event_, on_event_);
+    StartRead(&event_);
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    absl::StatusOr<v1::GenerateResponse> result = gatherer_.Finish(client_->ToStatus(status));
+    const OnEnd on_end = std::move(on_end_);
+    delete this;  // first: the client may go as soon as on_end was called
+    on_end(std::move(result));
+  }
+
+ private:
+  ImageClient* const client_;
+  const v1::GenerateRequest request_;
+  const OnEvent on_event_;
+  OnEnd on_end_;
+  Call call_;
+  v1::GenerationEvent event_;
+  ResponseGatherer gatherer_;
 };
 
 absl::StatusOr<std::unique_ptr<ImageClient>> ImageClient::Create(const Options& options) {
@@ -53,8 +96,10 @@ absl::StatusOr<std::unique_ptr<ImageClient>> ImageClient::Create(const Options& 
     tls.pem_root_certs = roots.str();
     credentials = grpc::SslCredentials(tls);
   }
+  grpc::ChannelArguments channel;
+  channel.SetMaxReceiveMessageSize(-1);  // Get brings all pictures in one message
   return std::unique_ptr<ImageClient>(
-      new ImageClient(options, grpc::CreateChannel(options.server, credentials)));
+      new ImageClient(options, grpc::CreateCustomChannel(options.server, credentials, channel)));
 }
 
 ImageClient::ImageClient(const Options& options, std::shared_ptr<grpc::Channel> channel)
@@ -64,6 +109,7 @@ ImageClient::ImageClient(const Options& options, std::shared_ptr<grpc::Channel> 
       health_(::grpc::health::v1::Health::NewStub(channel_)) {}
 
 absl::Status ImageClient::ToStatus(const grpc::Status& status) const {
+  if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   google::rpc::Status details;
   details.ParseFromString(
@@ -81,53 +127,61 @@ absl::Status ImageClient::ToStatus(const grpc::Status& status) const {
   return result;
 }
 
+template <typename Request, typename Response>
+absl::StatusOr<Response> ImageClient::Ask(
+    grpc::Status (v1::ImageGeneration::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+    const Request& request, absl::Duration timeout) {
+  Call call(this, timeout);
+  Response response;
+  const grpc::Status status = ((*images_).*method)(call.context(), request, &response);
+  if (!status.ok()) return ToStatus(status);
+  return response;
+}
+
 absl::StatusOr<v1::GenerateResponse> ImageClient::Generate(const v1::GenerateRequest& request,
                                                            const OnEvent& on_event, absl::Duration timeout) {
   Call call(this, timeout);
   const auto reader = images_->GenerateStream(call.context(), request);
-  v1::GenerateResponse response;
-  std::map<uint32_t, std::string> pieces;  // of pictures not complete yet, by index
-  bool done = false;
-  v1::GenerationEvent event;
-  while (reader->Read(&event)) {
-    response.set_generation_id(event.generation_id());
-    if (event.has_started()) {
-      *response.mutable_parameters() = event.started().parameters();
-      *response.mutable_warnings() = event.started().warnings();
-    } else if (event.has_done()) {
-      *response.mutable_accounting() = event.done().accounting();
-      done = true;
-    } else if (event.has_image()) {
-      std::string& data = pieces[event.image().index()];
-      data += event.image().chunk();
-      if (!event.image().last_chunk()) continue;
-      event.mutable_image()->set_chunk(std::move(data));
-      pieces.erase(event.image().index());
-    }
-    on_event(event);
-    if (!event.has_image()) continue;
-    v1::GeneratedImage* image = response.add_images();
-    image->set_index(event.image().index());
-    image->set_seed(event.image().seed());
-    image->set_format(event.image().format());
-    image->set_width(event.image().width());
-    image->set_height(event.image().height());
-    image->set_data(std::move(*event.mutable_image()->mutable_chunk()));
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return ToStatus(status);
-  if (!done || !pieces.empty()) return absl::InternalError("the server ended the stream before all was sent");
-  std::sort(response.mutable_images()->begin(), response.mutable_images()->end(),
-            [](const auto& a, const auto& b) { return a.index() < b.index(); });
-  return response;
+  ResponseGatherer gatherer;
+  for (v1::GenerationEvent event; reader->Read(&event);) gatherer.Take(event, on_event);
+  return gatherer.Finish(ToStatus(reader->Finish()));
+}
+
+void ImageClient::StartGenerate(const v1::GenerateRequest& request, absl::Duration timeout,
+                                const std::string& tenant, OnEvent on_event, OnEnd on_end) {
+  (new StreamCall(this, request, timeout, tenant, std::move(on_event), std::move(on_end)))->Start();
+}
+
+absl::StatusOr<v1::GenerateResponse> ImageClient::Watch(const std::string& id, const OnEvent& on_event,
+                                                        absl::Duration timeout) {
+  Call call(this, timeout);
+  v1::WatchGenerationRequest request;
+  request.set_id(id);
+  const auto reader = images_->WatchGeneration(call.context(), request);
+  ResponseGatherer gatherer;
+  for (v1::GenerationEvent event; reader->Read(&event);) gatherer.Take(event, on_event);
+  return gatherer.Finish(ToStatus(reader->Finish()));
+}
+
+absl::StatusOr<v1::Generation> ImageClient::Submit(const v1::GenerateRequest& request,
+                                                   absl::Duration timeout) {
+  return Ask(&v1::ImageGeneration::Stub::SubmitGeneration, request, timeout);
+}
+
+absl::StatusOr<v1::Generation> ImageClient::Get(const std::string& id, absl::Duration timeout) {
+  v1::GetGenerationRequest request;
+  request.set_id(id);
+  return Ask(&v1::ImageGeneration::Stub::GetGeneration, request, timeout);
+}
+
+absl::StatusOr<v1::Generation> ImageClient::CancelGeneration(const std::string& id, absl::Duration timeout) {
+  v1::CancelGenerationRequest request;
+  request.set_id(id);
+  return Ask(&v1::ImageGeneration::Stub::CancelGeneration, request, timeout);
 }
 
 absl::StatusOr<v1::ListModelsResponse> ImageClient::ListModels(absl::Duration timeout) {
-  Call call(this, timeout);
-  v1::ListModelsResponse response;
-  const grpc::Status status = images_->ListModels(call.context(), v1::ListModelsRequest(), &response);
-  if (!status.ok()) return ToStatus(status);
-  return response;
+  return Ask(&v1::ImageGeneration::Stub::ListModels, v1::ListModelsRequest(), timeout);
 }
 
 absl::StatusOr<::grpc::health::v1::HealthCheckResponse::ServingStatus> ImageClient::Health(
@@ -142,9 +196,18 @@ absl::StatusOr<::grpc::health::v1::HealthCheckResponse::ServingStatus> ImageClie
 }
 
 void ImageClient::Cancel() {
+  std::set<std::shared_ptr<grpc::ClientContext>> running;
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
+    running = running_;
+  }
+  for (const auto& context : running) context->TryCancel();
+}
+
+bool ImageClient::cancelled() const {
   absl::MutexLock lock(&mutex_);
-  cancelled_ = true;
-  for (grpc::ClientContext* context : running_) context->TryCancel();
+  return cancelled_;
 }
 
 }  // namespace easel

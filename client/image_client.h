@@ -24,22 +24,42 @@ class ImageClient {
     std::string server = "127.0.0.1:50051";  // HOST:PORT
     std::string tls_ca = {};                 // file of PEM roots; empty: no TLS
     std::string api_key = {};                // sent as `authorization: Bearer KEY`; empty: none
+    std::string tenant = {};                 // sent as `x-easel-tenant`; empty: none
   };
   // Sees every event of a generation. A picture's pieces come joined: one `image` event, all of it in
   // `chunk`.
   using OnEvent = std::function<void(const v1::GenerationEvent&)>;
 
+  // The end of a generation that was started; called once.
+  using OnEnd = std::function<void(absl::StatusOr<v1::GenerateResponse>)>;
+
   // Does not touch the network yet. Fails when the file `tls_ca` cannot be read.
   static absl::StatusOr<std::unique_ptr<ImageClient>> Create(const Options& options);
 
-  // All calls below block, and return the server's status: its code, its message, and each of its google.rpc
-  // details as a payload under the detail's type URL. When nobody answers at the address, UNAVAILABLE says so
-  // and has the payload kNoServerPayload. DEADLINE_EXCEEDED after `timeout`.
+  // All calls below but StartGenerate block, and return the server's status: its code, its message, and each
+  // of its google.rpc details as a payload under the detail's type URL. When nobody answers at the address,
+  // UNAVAILABLE says so and has the payload kNoServerPayload. DEADLINE_EXCEEDED after `timeout`.
   static constexpr char kNoServerPayload[] = "easel/no-server";
 
   // Runs GenerateStream; on_event is called on this thread. What comes back is what Generate would have.
   absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateRequest& request, const OnEvent& on_event,
                                                 absl::Duration timeout = absl::InfiniteDuration());
+
+  // Generate for many at once: returns at once. Both functions are called on gRPC's threads, which they must
+  // not hold up, one call of them at a time, on_end last. `tenant`: in place of Options::tenant, unless
+  // empty. REQUIRES: this object stays until on_end was called.
+  void StartGenerate(const v1::GenerateRequest& request, absl::Duration timeout, const std::string& tenant,
+                     OnEvent on_event, OnEnd on_end);
+
+  // The calls of the same names (easel/v1/image_generation.proto). Watch is as Generate.
+  absl::StatusOr<v1::Generation> Submit(const v1::GenerateRequest& request,
+                                        absl::Duration timeout = absl::InfiniteDuration());
+  absl::StatusOr<v1::GenerateResponse> Watch(const std::string& id, const OnEvent& on_event,
+                                             absl::Duration timeout = absl::InfiniteDuration());
+  absl::StatusOr<v1::Generation> Get(const std::string& id,
+                                     absl::Duration timeout = absl::InfiniteDuration());
+  absl::StatusOr<v1::Generation> CancelGeneration(const std::string& id,
+                                                  absl::Duration timeout = absl::InfiniteDuration());
 
   absl::StatusOr<v1::ListModelsResponse> ListModels(absl::Duration timeout = absl::InfiniteDuration());
 
@@ -49,11 +69,17 @@ class ImageClient {
 
   // Cancels the calls that run and all later ones: they return CANCELLED. Any thread, at any time.
   void Cancel();
+  bool cancelled() const;  // Cancel was called
 
  private:
   class Call;
+  class StreamCall;
   ImageClient(const Options& options, std::shared_ptr<grpc::Channel> channel);
   absl::Status ToStatus(const grpc::Status& status) const;
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Ask(grpc::Status (v1::ImageGeneration::Stub::*method)(grpc::ClientContext*,
+                                                                                 const Request&, Response*),
+                               const Request& request, absl::Duration timeout);
 
   // Constant after construction.
   const Options options_;
@@ -61,9 +87,9 @@ class ImageClient {
   const std::unique_ptr<v1::ImageGeneration::Stub> images_;
   const std::unique_ptr<::grpc::health::v1::Health::Stub> health_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::shared_ptr<grpc::ClientContext>> running_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace easel

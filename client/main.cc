@@ -3,9 +3,11 @@
 #include <iostream>
 
 #include "client/arguments.h"
+#include "client/detached_commands.h"
 #include "client/generate_command.h"
 #include "client/inspect_commands.h"
 #include "client/interrupt_watcher.h"
+#include "client/load/load_command.h"
 
 int main(int argc, char** argv) {
   using easel::Arguments;
@@ -22,10 +24,26 @@ int main(int argc, char** argv) {
     return 1;
   }
   const easel::InterruptWatcher interrupts([&] { (*client)->Cancel(); });
+  const easel::Terminal terminal = easel::DetectTerminal(STDERR_FILENO);
   int code = 1;
   switch (arguments.command) {
     case Arguments::Command::kGenerate:
-      code = RunGenerate(arguments, **client, easel::DetectTerminal(STDERR_FILENO), std::cout, std::cerr);
+      code = RunGenerate(arguments, **client, terminal, std::cout, std::cerr);
+      break;
+    case Arguments::Command::kSubmit:
+      code = RunSubmit(arguments, **client, std::cout, std::cerr);
+      break;
+    case Arguments::Command::kWatch:
+      code = RunWatch(arguments, **client, terminal, std::cout, std::cerr);
+      break;
+    case Arguments::Command::kGet:
+      code = RunGet(arguments, **client, std::cout, std::cerr);
+      break;
+    case Arguments::Command::kCancel:
+      code = RunCancel(arguments, **client, std::cout, std::cerr);
+      break;
+    case Arguments::Command::kLoad:
+      code = RunLoad(arguments.load, arguments.json, **client, terminal, std::cout, std::cerr);
       break;
     case Arguments::Command::kModels:
       code = RunModels(**client, arguments.json, std::cout, std::cerr);

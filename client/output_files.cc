@@ -125,4 +125,27 @@ absl::Status WriteFile(const std::string& path, std::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> KeepPicture(const std::string& output, const v1::ImageChunk& image,
+                                        uint32_t count, std::ostream& out) {
+  if (output == "-") {
+    if (count > 1)
+      return absl::InvalidArgumentError(absl::StrCat("`-` takes one picture; there are ", count));
+    out.write(image.chunk().data(), static_cast<std::streamsize>(image.chunk().size())).flush();
+    if (!out) return absl::UnknownError("cannot write to stdout");
+    return "";
+  }
+  std::string path =
+      output.empty() ? FreePath(image.seed(), image.format()) : NumberedPath(output, image.index(), count);
+  if (absl::Status status = WriteFile(path, image.chunk()); !status.ok()) return status;
+  return path;
+}
+
+std::string WroteLine(const std::string& path, const v1::ImageChunk& image) {
+  const std::string format = FormatOf(path).value_or(image.format()) == image.format()
+                                 ? ""
+                                 : absl::StrCat(std::string(ExtensionOf(image.format())), ", ");
+  return absl::StrCat("wrote ", path, " (", format, image.width(), "x", image.height(), ", seed ",
+                      image.seed(), ")");
+}
+
 }  // namespace easel

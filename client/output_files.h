@@ -3,10 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "easel/v1/image_generation.pb.h"
 
 namespace easel {
@@ -30,5 +31,12 @@ absl::Status CheckWritable(const std::string& path);
 // leaves what was there. What is not a regular file (/dev/stdout, a pipe) is written as it is; a link's
 // target is replaced, not the link.
 absl::Status WriteFile(const std::string& path, std::string_view bytes);
+
+// Writes a whole picture, one of `count`, where `output` says: a file (NumberedPath; empty: FreePath), or `-`
+// for `out`, which takes one picture alone. Returns the file's path; empty for `-`.
+absl::StatusOr<std::string> KeepPicture(const std::string& output, const v1::ImageChunk& image,
+                                        uint32_t count, std::ostream& out);
+// What tells of it. Names the format where the file's extension says another.
+std::string WroteLine(const std::string& path, const v1::ImageChunk& image);
 
 }  // namespace easel

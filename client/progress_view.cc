@@ -16,7 +16,18 @@ constexpr int kLargestTile = 64;
 constexpr int kSmallestTile = 16;
 constexpr int kBarCells = 30;
 
-// The pixels of what came over the wire; nothing for formats that the terminal's view does not read.
+std::string Waiting(const v1::Queued& queued) {
+  std::string text = queued.position() == 0 ? "waiting, next in turn"
+                     : queued.position() == 1
+                         ? "waiting, 1 picture ahead"
+                         : absl::StrCat("waiting, ", queued.position(), " pictures ahead");
+  if (queued.has_estimated_wait_seconds())
+    absl::StrAppendFormat(&text, ", about %.1f s", queued.estimated_wait_seconds());
+  return text;
+}
+
+}  // namespace
+
 std::optional<Image> PixelsOf(v1::ImageFormat format, uint32_t width, uint32_t height,
                               const std::string& data) {
   if (format == v1::IMAGE_FORMAT_PNG) {
@@ -30,18 +41,6 @@ std::optional<Image> PixelsOf(v1::ImageFormat format, uint32_t width, uint32_t h
                .height = static_cast<int>(height),
                .rgb = {data.begin(), data.end()}};
 }
-
-std::string Waiting(const v1::Queued& queued) {
-  std::string text = queued.position() == 0 ? "waiting, next in turn"
-                     : queued.position() == 1
-                         ? "waiting, 1 picture ahead"
-                         : absl::StrCat("waiting, ", queued.position(), " pictures ahead");
-  if (queued.has_estimated_wait_seconds())
-    absl::StrAppendFormat(&text, ", about %.1f s", queued.estimated_wait_seconds());
-  return text;
-}
-
-}  // namespace
 
 int ProgressView::TileSize(const Terminal& terminal, uint32_t count) {
   const int by_height = 2 * (terminal.rows - 3);  // the bar, and the line a prompt stood on

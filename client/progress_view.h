@@ -13,6 +13,10 @@
 
 namespace easel {
 
+// The pixels of what came over the wire; nothing for formats that are not read here (PNG and raw are).
+std::optional<Image> PixelsOf(v1::ImageFormat format, uint32_t width, uint32_t height,
+                              const std::string& data);
+
 class ProgressView {
  public:
   explicit ProgressView(const Terminal& terminal) : terminal_(terminal) {}

@@ -73,6 +73,13 @@ TEST(Arguments, GenerateTakesEverything) {
                               "1.5",
                               "--like",
                               "b.png",
+                              "--priority",
+                              "-5",
+                              "--request-id",
+                              "order-17",
+                              "--detach-on-disconnect",
+                              "--tenant",
+                              "shop",
                               "--json",
                               "--server",
                               "h:1",
@@ -103,6 +110,10 @@ TEST(Arguments, GenerateTakesEverything) {
   EXPECT_EQ(g.preview_directory, "p");
   EXPECT_EQ(g.timeout_seconds, 1.5);
   EXPECT_EQ(g.like, "b.png");
+  EXPECT_EQ(g.priority, -5);
+  EXPECT_EQ(g.request_id, "order-17");
+  EXPECT_TRUE(g.detach_on_disconnect);
+  EXPECT_EQ(a.connection.tenant, "shop");
   EXPECT_TRUE(a.json);
   EXPECT_EQ(a.connection.server, "h:1");
   EXPECT_EQ(a.connection.api_key, "k");
@@ -128,8 +139,11 @@ TEST(Arguments, EnvironmentNamesTheServerAndFlagsWin) {
   EXPECT_EQ(Parsed({"models"}).connection.server, "elsewhere:2");
   EXPECT_EQ(Parsed({"models"}).connection.api_key, "from-env");
   EXPECT_EQ(Parsed({"models", "--server", "here:1"}).connection.server, "here:1");
+  setenv("EASEL_TENANT", "shop", 1);
+  EXPECT_EQ(Parsed({"models"}).connection.tenant, "shop");
   unsetenv("EASEL_SERVER");
   unsetenv("EASEL_API_KEY");
+  unsetenv("EASEL_TENANT");
 }
 
 TEST(Arguments, TheExtensionChoosesTheFormat) {
@@ -151,10 +165,62 @@ TEST(Arguments, OtherCommands) {
   EXPECT_EQ(Parsed({"--json", "health"}).command, Arguments::Command::kHealth);
 }
 
+TEST(Arguments, DetachedCommandsNameTheirGeneration) {
+  const Arguments submit = Parsed({"submit", "red", "apple", "--preview", "2", "--request-id", "a"});
+  EXPECT_EQ(submit.command, Arguments::Command::kSubmit);
+  EXPECT_THAT(submit.generate.prompt, ElementsAre("red", "apple"));
+  EXPECT_EQ(submit.generate.preview, 2u);
+  EXPECT_EQ(submit.generate.format, v1::IMAGE_FORMAT_PNG);
+  const Arguments watch = Parsed({"watch", "g1", "-o", "a.png", "--preview-dir", "p"});
+  EXPECT_EQ(watch.command, Arguments::Command::kWatch);
+  EXPECT_EQ(watch.generation.id, "g1");
+  EXPECT_EQ(watch.generation.output, "a.png");
+  EXPECT_EQ(watch.generation.preview_directory, "p");
+  EXPECT_EQ(Parsed({"get", "g1", "--json"}).command, Arguments::Command::kGet);
+  const Arguments cancel = Parsed({"cancel", "g1"});
+  EXPECT_EQ(cancel.command, Arguments::Command::kCancel);
+  EXPECT_EQ(cancel.generation.id, "g1");
+}
+
+TEST(Arguments, LoadTakesEverything) {
+  const Arguments open =
+      Parsed({"load",       "--rate",    "2.5",    "--burst",  "--duration", "60",    "--warmup",
+              "10",         "--mix",     "m.json", "--seed",   "7",          "--slo", "4",
+              "--deadline", "--preview", "2",      "--verify", "--model",    "emoji"});
+  EXPECT_EQ(open.command, Arguments::Command::kLoad);
+  EXPECT_EQ(open.load.rate, 2.5);
+  EXPECT_TRUE(open.load.burst);
+  EXPECT_EQ(open.load.duration, 60.0);
+  EXPECT_FALSE(open.load.requests.has_value());
+  EXPECT_EQ(open.load.warmup, 10u);
+  EXPECT_EQ(open.load.mix, "m.json");
+  EXPECT_EQ(open.load.seed, 7u);
+  EXPECT_EQ(open.load.slo, 4);
+  EXPECT_TRUE(open.load.deadline);
+  EXPECT_EQ(open.load.preview, 2u);
+  EXPECT_TRUE(open.load.verify);
+  EXPECT_EQ(open.load.model, "emoji");
+  const Arguments closed = Parsed({"load", "--concurrency", "8"});
+  EXPECT_EQ(closed.load.concurrency, 8u);
+  EXPECT_EQ(closed.load.requests, 200u);
+  EXPECT_FALSE(closed.load.rate.has_value());
+  EXPECT_EQ(closed.load.slo, 3);
+}
+
 TEST(Arguments, WrongOnesAreUsageErrors) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
-      {{}, "generate, models, health"},
-      {{"draw"}, "generate, models, health"},
+      {{}, "generate, submit, watch, get, cancel, load, models, health"},
+      {{"draw"}, "generate, submit, watch, get, cancel, load, models, health"},
+      {{"generate", "--priority", "101"}, "--priority"},
+      {{"models", "--tenant", "a\nb"}, "--tenant"},
+      {{"submit", "-o", "a.png"}, "-o"},
+      {{"watch"}, "ID"},
+      {{"get", "g1", "-o", "-", "--json"}, "--json"},
+      {{"load"}, "--rate"},
+      {{"load", "--rate", "0"}, "--rate"},
+      {{"load", "--rate", "1", "--concurrency", "2"}, "--concurrency"},
+      {{"load", "--concurrency", "2", "--burst"}, "--burst"},
+      {{"load", "--rate", "1", "--requests", "2", "--duration", "3"}, "--duration"},
       {{"models", "--no-such"}, "--no-such"},
       {{"generate", "-W", "-3"}, "--width"},
       {{"generate", "-W", "big"}, "--width"},
@@ -184,6 +250,12 @@ TEST(Arguments, HelpAndVersionAreFine) {
   EXPECT_THAT(Left({"--help"}).text, HasSubstr("Examples:"));
   EXPECT_EQ(Left({"generate", "--help"}).exit_code, 0);
   EXPECT_THAT(Left({"generate", "--help"}).text, HasSubstr("--guidance-scale"));
+  for (const std::string command : {"generate", "submit", "watch", "get", "cancel", "load"}) {
+    const Leave help = Left({command, "--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.text, HasSubstr("Example")) << command;
+    EXPECT_THAT(help.text, HasSubstr("easel " + command)) << command;
+  }
   EXPECT_EQ(Left({"--version"}).exit_code, 0);
   EXPECT_THAT(Left({"--version"}).text, HasSubstr("easel "));
 }

@@ -5,8 +5,10 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -18,6 +20,8 @@ class FakeServer final : public v1::ImageGeneration::Service {
  public:
   using Writer = grpc::ServerWriter<v1::GenerationEvent>;
   using Answer = std::function<grpc::Status(const v1::GenerateRequest&, Writer*)>;
+  // Answers Submit, Get and Cancel; `id`: the generation asked for, empty for Submit.
+  using Detached = std::function<grpc::Status(const std::string& id, v1::Generation*)>;
 
   explicit FakeServer(Answer answer = {}) : answer_(std::move(answer)) {
     grpc::EnableDefaultHealthCheckService(true);
@@ -29,31 +33,60 @@ class FakeServer final : public v1::ImageGeneration::Service {
   ~FakeServer() override { server_->Shutdown(); }
 
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-  std::unique_ptr<ImageClient> Client(const std::string& api_key = "") const {
-    return *ImageClient::Create({.server = address(), .api_key = api_key});
+  std::unique_ptr<ImageClient> Client(const std::string& api_key = "", const std::string& tenant = "") const {
+    return *ImageClient::Create({.server = address(), .api_key = api_key, .tenant = tenant});
+  }
+  void set_watch(Answer watch) {
+    absl::MutexLock lock(&mutex_);
+    watch_ = std::move(watch);
+  }
+  void set_detached(Detached detached) {
+    absl::MutexLock lock(&mutex_);
+    detached_ = std::move(detached);
   }
   grpc::HealthCheckServiceInterface* health() { return server_->GetHealthCheckService(); }
   v1::ListModelsResponse& models() { return models_; }
-  // What was sent, and with which keys.
+  // What was sent, by Submit too, and with which keys.
   std::vector<v1::GenerateRequest> requests() {
     absl::MutexLock lock(&mutex_);
     return requests_;
   }
-  std::vector<std::string> authorizations() {
+  std::vector<std::string> authorizations() { return metadata("authorization"); }
+  // The values of that key, of all calls in their order.
+  std::vector<std::string> metadata(const std::string& key) {
     absl::MutexLock lock(&mutex_);
-    return authorizations_;
+    return metadata_[key];
+  }
+  // What was asked of which generation, such as `get g1`.
+  std::vector<std::string> asked() {
+    absl::MutexLock lock(&mutex_);
+    return asked_;
   }
 
   grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
                               Writer* writer) override {
-    {
-      absl::MutexLock lock(&mutex_);
-      requests_.push_back(*request);
-      for (auto [at, end] = context->client_metadata().equal_range("authorization"); at != end; ++at) {
-        authorizations_.emplace_back(at->second.data(), at->second.size());
-      }
-    }
+    Note(*context, *request);
     return answer_(*request, writer);
+  }
+  grpc::Status SubmitGeneration(grpc::ServerContext* context, const v1::GenerateRequest* request,
+                                v1::Generation* response) override {
+    Note(*context, *request);
+    return detached()("", response);
+  }
+  grpc::Status WatchGeneration(grpc::ServerContext*, const v1::WatchGenerationRequest* request,
+                               Writer* writer) override {
+    Note("watch " + request->id());
+    return watch()({}, writer);
+  }
+  grpc::Status GetGeneration(grpc::ServerContext*, const v1::GetGenerationRequest* request,
+                             v1::Generation* response) override {
+    Note("get " + request->id());
+    return detached()(request->id(), response);
+  }
+  grpc::Status CancelGeneration(grpc::ServerContext*, const v1::CancelGenerationRequest* request,
+                                v1::Generation* response) override {
+    Note("cancel " + request->id());
+    return detached()(request->id(), response);
   }
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
@@ -62,12 +95,36 @@ class FakeServer final : public v1::ImageGeneration::Service {
   }
 
  private:
+  void Note(const grpc::ServerContext& context, const v1::GenerateRequest& request) {
+    absl::MutexLock lock(&mutex_);
+    requests_.push_back(request);
+    for (const auto& [key, value] : context.client_metadata()) {
+      metadata_[std::string(key.data(), key.size())].emplace_back(value.data(), value.size());
+    }
+  }
+  void Note(const std::string& asked) {
+    absl::MutexLock lock(&mutex_);
+    asked_.push_back(asked);
+  }
+
+  Answer watch() {
+    absl::MutexLock lock(&mutex_);
+    return watch_;
+  }
+  Detached detached() {
+    absl::MutexLock lock(&mutex_);
+    return detached_;
+  }
+
   const Answer answer_;
   int port_ = 0;
   v1::ListModelsResponse models_;
   absl::Mutex mutex_;
+  Answer watch_;
+  Detached detached_;
   std::vector<v1::GenerateRequest> requests_;
-  std::vector<std::string> authorizations_;
+  std::map<std::string, std::vector<std::string>> metadata_;
+  std::vector<std::string> asked_;
   std::unique_ptr<grpc::Server> server_;
 };
 

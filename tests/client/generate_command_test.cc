@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "server/image/png.h"
+#include "tests/client/cancel_at_first_line.h"
 #include "tests/client/fake_server.h"
 
 namespace easel {
@@ -191,6 +192,25 @@ TEST_F(GenerateCommand, LikeMakesAPictureAgain) {
   EXPECT_EQ(request.num_inference_steps(), 8u);
   EXPECT_EQ(Run(server, {"-o", Path("a.png"), "--like", Path("bare.png")}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("bare.png does not say how it was made"));
+}
+
+// Ctrl-C cancels the call; on the server the generation goes on, or not, as was asked.
+TEST_F(GenerateCommand, CtrlCTellsHowToComeBackToADetachedOne) {
+  FakeServer server(SendWithoutEnd({StartedEvent()}));
+  for (const bool detach : {true, false}) {
+    std::vector<std::string> words = {"generate", "-o", Path("a.png")};
+    if (detach) words.push_back("--detach-on-disconnect");
+    const auto arguments = std::get<Arguments>(ParseArguments(words));
+    const auto client = server.Client();
+    CancelAtFirstLine err(client.get());
+    EXPECT_EQ(RunGenerate(arguments, *client, {}, out_, err), 1);
+    if (detach) {
+      EXPECT_THAT(err.str(), HasSubstr("g1 goes on without you: `easel watch g1`"));
+    } else {
+      EXPECT_THAT(err.str(), HasSubstr("CANCELLED"));
+      EXPECT_THAT(err.str(), Not(HasSubstr("goes on")));
+    }
+  }
 }
 
 TEST_F(GenerateCommand, TimeoutIsAFailure) {

@@ -35,6 +35,18 @@ TEST(BuildRequest, WordsAreOnePrompt) {
   EXPECT_EQ(BuildRequest(arguments, {}).condition_case(), v1::GenerateRequest::kPrompt);
 }
 
+TEST(BuildRequest, SaysWhatBecomesOfIt) {
+  GenerateArguments arguments;
+  EXPECT_EQ(BuildRequest(arguments, {}).on_disconnect(), v1::ON_DISCONNECT_UNSPECIFIED);
+  arguments.priority = -5;
+  arguments.request_id = "order-17";
+  arguments.detach_on_disconnect = true;
+  const v1::GenerateRequest request = BuildRequest(arguments, {});
+  EXPECT_EQ(request.priority(), -5);
+  EXPECT_EQ(request.request_id(), "order-17");
+  EXPECT_EQ(request.on_disconnect(), v1::ON_DISCONNECT_DETACH);
+}
+
 ImageParameters Like() {
   ImageParameters like;
   like.prompt = "old";

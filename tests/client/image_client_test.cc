@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/synchronization/notification.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "tests/client/fake_server.h"
@@ -15,6 +16,21 @@ using ::testing::HasSubstr;
 using ServingStatus = ::grpc::health::v1::HealthCheckResponse;
 
 void Ignore(const v1::GenerationEvent&) {}
+
+// StartGenerate, and its end.
+absl::StatusOr<v1::GenerateResponse> Started(ImageClient& client, const v1::GenerateRequest& request,
+                                             const ImageClient::OnEvent& on_event,
+                                             const std::string& tenant = "") {
+  absl::Notification ended;
+  absl::StatusOr<v1::GenerateResponse> result;
+  client.StartGenerate(request, absl::InfiniteDuration(), tenant, on_event,
+                       [&](absl::StatusOr<v1::GenerateResponse> response) {
+                         result = std::move(response);
+                         ended.Notify();
+                       });
+  ended.WaitForNotification();
+  return result;
+}
 
 TEST(ImageClient, JoinsPiecesAndGivesTheEventsAsTheyCome) {
   FakeServer server(Send({StartedEvent(2), ProgressEvent(0, 1, 2), ImageEvent(1, 8, "whole"),
@@ -124,6 +140,59 @@ TEST(ImageClient, SendsItsKey) {
   EXPECT_THAT(server.authorizations(), ElementsAre("Bearer secret"));
   ASSERT_TRUE(server.Client()->Generate({}, Ignore).ok());
   EXPECT_EQ(server.authorizations().size(), 1u);
+}
+
+TEST(ImageClient, SendsItsTenantOrTheCallsOwn) {
+  FakeServer server(Send({StartedEvent(), DoneEvent()}));
+  const auto client = server.Client("", "shop");
+  ASSERT_TRUE(client->Generate({}, Ignore).ok());
+  ASSERT_TRUE(Started(*client, {}, Ignore, "other").ok());
+  EXPECT_THAT(server.metadata("x-easel-tenant"), ElementsAre("shop", "other"));
+}
+
+TEST(ImageClient, AStartedGenerationComesToTheSameAsABlockingOne) {
+  FakeServer server(Send({StartedEvent(), ProgressEvent(0, 1, 2), ImageEvent(0, 7, "in ", false),
+                          ImageEvent(0, 7, "pieces"), DoneEvent()}));
+  const auto client = server.Client();
+  std::vector<std::string> seen;
+  const auto response = Started(*client, {}, [&](const v1::GenerationEvent& event) {
+    seen.push_back(event.has_image() ? event.image().chunk() : event.has_progress() ? "progress" : "other");
+  });
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_THAT(seen, ElementsAre("other", "progress", "in pieces", "other"));
+  EXPECT_EQ(response->images(0).data(), "in pieces");
+  EXPECT_EQ(response->accounting().steps_run(), 2u);
+}
+
+TEST(ImageClient, CancelEndsStartedGenerationsToo) {
+  FakeServer server(SendWithoutEnd({StartedEvent()}));
+  const auto client = server.Client();
+  EXPECT_FALSE(client->cancelled());
+  const auto response = Started(*client, {}, [&](const v1::GenerationEvent&) { client->Cancel(); });
+  EXPECT_EQ(response.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(client->cancelled());
+}
+
+TEST(ImageClient, WatchGivesAGenerationsEventsAndPictures) {
+  FakeServer server;
+  server.set_watch(Send({StartedEvent(), ImageEvent(0, 7, "PNG"), DoneEvent()}));
+  const auto response = server.Client()->Watch("g1", Ignore);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->images(0).data(), "PNG");
+  EXPECT_THAT(server.asked(), ElementsAre("watch g1"));
+}
+
+// Over gRPC's default limit of 4 MiB a message.
+TEST(ImageClient, GetBringsPicturesOfAnySize) {
+  FakeServer server;
+  server.set_detached([](const std::string& id, v1::Generation* generation) {
+    generation->set_id(id);
+    generation->add_images()->set_data(std::string(5 << 20, 'x'));
+    return grpc::Status::OK;
+  });
+  const auto generation = server.Client()->Get("g1");
+  ASSERT_TRUE(generation.ok()) << generation.status();
+  EXPECT_EQ(generation->images(0).data().size(), 5u << 20);
 }
 
 TEST(ImageClient, NamesACertificateFileThatCannotBeRead) {
