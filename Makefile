@@ -2,6 +2,9 @@
 #   make demo                  set up, build, serve the shipped model, draw a handful of requests at once into out/
 #   make test                  set up, build, every test
 #   make bench                 the table of docs/benchmarks.md (EASEL_BENCH_PYTHON=an interpreter with torch, to compare with it)
+#   make bench-serving         the serving table of docs/serving.md, which takes hours; a run that was stopped goes on. SERVING=--short: a minute
+#   make soak                  five minutes of clients that behave and clients that do not; SOAK="--minutes 60" for an hour
+#   make simulate              that table on 1, 8 and 64 GPUs, simulated
 #   make test SANITIZE=address (or thread): the tests of our own threads and file readers, in a build with that sanitizer
 BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
@@ -10,7 +13,7 @@ TARGETS_thread = io_tests engine_tests image_tests service_tests
 TARGETS_address = $(TARGETS_thread) client_tests $(addsuffix _fuzz,safetensors json clip_text t5_text spiece_model tokenizer_json)
 TARGETS = $(if $(SANITIZE),$(TARGETS_$(SANITIZE)),all)
 
-.PHONY: all setup build demo test bench clean
+.PHONY: all setup build demo test bench bench-serving soak simulate clean
 all: build
 
 setup:
@@ -29,6 +32,15 @@ test: build
 
 bench: build
 	@python3 tests/bench/bench.py $(BUILD)
+
+bench-serving: build
+	@python3 tests/bench/serving_load.py $(BUILD) $(SERVING)
+
+soak: build
+	@python3 tests/bench/soak.py $(BUILD) $(SOAK)
+
+simulate: build
+	@$(BUILD)/tests/simulate_serving
 
 clean:
 	@rm -rf build build-* out

@@ -53,15 +53,16 @@ class Side:
 
 
 class Server:
-    def __init__(self, build, model, *flags):
+    def __init__(self, build, model, *flags, program=("server/easeld",), metrics="127.0.0.1:0"):
+        """`program`: its path in BUILD, and arguments before the flags; `metrics`: HOST:PORT."""
         began = time.monotonic()
-        self.process = subprocess.Popen([str(build / "server/easeld"), "--model", str(model), "--listen", "127.0.0.1:0",
-                                         "--metrics-listen", "127.0.0.1:0", "--log-level", "warning", *flags],
+        self.process = subprocess.Popen([str(build / program[0]), *program[1:], "--model", str(model), "--listen", "127.0.0.1:0",
+                                         "--metrics-listen", metrics, "--log-level", "warning", *flags],
                                         stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.start_seconds = time.monotonic() - began
         if not line.startswith("listening on "):
-            sys.exit("bench: easeld did not start")
+            sys.exit(f"bench: {program[0]} did not start")
         self.address = line.split()[-1]
 
     def memory(self):
@@ -225,4 +226,5 @@ def main():
         WORKLOADS[name](options)
 
 
-main()
+if __name__ == "__main__":
+    main()
