@@ -3,13 +3,10 @@
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <random>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -17,6 +14,7 @@
 #include "model/pipeline.h"
 #include "server/engine/engine.h"
 #include "server/engine/thread_team.h"
+#include "tests/model/io/temporary_directory.h"
 #include "tests/testing/recording_listener.h"
 #include "tests/testing/tiny_pipeline.h"
 
@@ -59,10 +57,10 @@ class StagedNetwork : public Transformer {
 };
 
 std::shared_ptr<const Pipeline> MakePipeline(Stage* stage) {
-  const std::string directory = testing::TempDir() + "/seed_property";
-  std::filesystem::remove_all(directory);
-  EXPECT_TRUE(WriteTinyModel(directory, TinyModel::kEasel).ok());
-  auto parts = LoadParts(directory, c10::Device(c10::kCPU), c10::kFloat);
+  const TemporaryDirectory directory;
+  const absl::Status written = WriteTinyModel(directory.path(), TinyModel::kEasel);
+  EXPECT_TRUE(written.ok()) << written;
+  auto parts = LoadParts(directory.path(), c10::Device(c10::kCPU), c10::kFloat);
   EXPECT_TRUE(parts.ok()) << parts.status();
   parts->transformer = std::make_unique<StagedNetwork>(stage, std::move(parts->transformer));
   parts->info.fixed_size = false;
