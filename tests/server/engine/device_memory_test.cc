@@ -11,6 +11,7 @@
 #include "model/denoise.h"
 #include "server/engine/memory_meter.h"
 #include "server/engine/refusal.h"
+#include "tests/model/io/temporary_directory.h"
 #include "tests/server/engine/studio.h"
 
 namespace easel {
@@ -18,7 +19,6 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr int64_t kMiB = 1 << 20;
 
@@ -55,8 +55,8 @@ void Write(const std::string& path, const std::string& text) {
 }
 
 TEST(FreeMemoryTest, OfTheCpuIsTheLeastOfTheMachinesAndTheLimits) {
-  const std::string root = testing::TempDir() + "/free_memory";
-  std::filesystem::remove_all(root);
+  const TemporaryDirectory directory;
+  const std::string root = directory.path();
   const auto free = [&] { return FreeMemory(c10::Device(c10::kCPU), root); };
   EXPECT_FALSE(free().has_value());
   Write(root + "/proc/meminfo", "MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable:    4000 kB\n");

@@ -3,13 +3,10 @@
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <random>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -17,6 +14,7 @@
 #include "model/pipeline.h"
 #include "server/engine/engine.h"
 #include "server/engine/thread_team.h"
+#include "tests/model/io/temporary_directory.h"
 #include "tests/testing/recording_listener.h"
 #include "tests/testing/tiny_pipeline.h"
 
@@ -59,10 +57,10 @@ class StagedNetwork : public Transformer {
 };
 
 std::shared_ptr<const Pipeline> MakePipeline(Stage* stage) {
-  const std::string directory = testing::TempDir() + "/seed_property";
-  std::filesystem::remove_all(directory);
-  EXPECT_TRUE(WriteTinyModel(directory, TinyModel::kEasel).ok());
-  auto parts = LoadParts(directory, c10::Device(c10::kCPU), c10::kFloat);
+  const TemporaryDirectory directory;
+  const absl::Status written = WriteTinyModel(directory.path(), TinyModel::kEasel);
+  EXPECT_TRUE(written.ok()) << written;
+  auto parts = LoadParts(directory.path(), c10::Device(c10::kCPU), c10::kFloat);
   EXPECT_TRUE(parts.ok()) << parts.status();
   parts->transformer = std::make_unique<StagedNetwork>(stage, std::move(parts->transformer));
   parts->info.fixed_size = false;
@@ -109,14 +107,14 @@ Order MakeOrder(uint64_t seed, Random& random, const Pipeline& pipeline) {
   const bool conditioned = spec.prompt.has_value() || spec.class_label.has_value();
   spec.guidance_scale = conditioned ? random.Any(0.0, 1.0, 1.0, 2.5, 7.0) : 1;
   spec.guidance_rescale = random.Any(0.0, 0.0, 0.7);
-  spec.width = random.Any(kSide, kSide, kSide / 2);
-  spec.height = random.Any(kSide, kSide, kSide - 4);
+  spec.width = random.Any(kSide, kSide, kSide, kSide, kSide / 2);
+  spec.height = random.Any(kSide, kSide, kSide, kSide, kSide - 4);
   spec.num_inference_steps = 1 + random.Below(6);
   spec.flow_shift = random.Any(1.0, 3.0);
   spec.sampler = pipeline.info().samplers[random.Below(static_cast<int>(pipeline.info().samplers.size()))];
   order.options.preview_every_n_steps = random.Any(0, 0, 1, 2);
   if (order.options.preview_every_n_steps > 0) order.options.preview_method = random.Any("linear", "decoder");
-  order.comes = random.Below(30);
+  order.comes = random.Below(20);
   if (random.Below(6) == 0) order.cancelled = order.comes + 1 + random.Below(8);
   // The clock of these tests counts forwards.
   if (random.Below(6) == 0) {
@@ -193,10 +191,10 @@ TEST(SeedPropertyTest, APicturesBytesDependOnItsSpecAlone) {
     EngineOptions options;
     options.cpu_workers = 1 + seed % 2;
     options.cpu_threads = random.Any(1, 1, 2);
-    options.max_batch_rows = random.Any(2, 6, 16);
-    stage.fitting_rows = random.Any(2, 4, 1 << 20);  // 2: a guided picture fits
+    options.max_batch_rows = random.Any(4, 8, 16);
+    stage.fitting_rows = random.Any(2, 2, 3, 4, 1 << 20);  // 2: a guided picture fits
     std::vector<Order> orders;
-    for (uint64_t i = 0; i < 16; ++i) orders.push_back(MakeOrder(seed * 100 + i, random, *pipeline));
+    for (uint64_t i = 0; i < 20; ++i) orders.push_back(MakeOrder(seed * 100 + i, random, *pipeline));
     Mix mix(std::move(orders), pipeline, &stage, options);
     mix.Run();
     stage.fitting_rows = 1 << 20;
