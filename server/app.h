@@ -67,7 +67,10 @@ class App {
    public:
     Observer(const std::string& version, ModelHealth* health)
         : PrometheusObserver(version), health_(health) {}
-    void OnModelDown(std::string_view model) override { health_->Down(model); }
+    void OnModelDown(std::string_view model) override {
+      PrometheusObserver::OnModelDown(model);
+      health_->Down(model);
+    }
 
    private:
     ModelHealth* const health_;

@@ -2,6 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <cmath>
 #include <exception>
 #include <vector>
 
@@ -15,6 +16,7 @@ using prometheus::Histogram;
 // From a step of a toy model to a queue of large pictures.
 const Histogram::BucketBoundaries kSeconds = {.001, .0025, .005, .01, .025, .05, .1, .25,
                                               .5,   1,     2.5,  5,   10,   30,  60, 120};
+constexpr size_t kTenantLabels = 32;
 const Histogram::BucketBoundaries kShares = {.125, .25, .375, .5, .625, .75, .875, 1};
 
 std::string Text(std::string_view text) { return std::string(text); }
@@ -72,6 +74,14 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
           AddCounters("easel_steps_wasted_total", "Those of pictures that were cancelled or failed.")),
       deadline_misses_(
           AddCounters("easel_deadline_misses_total", "Pictures dropped because of their deadline.")),
+      deadline_refusals_(AddCounters("easel_deadline_refusals_total",
+                                     "Of those, the ones given up before their deadline had passed, because it could "
+                                     "not be met: when they came (arrival) or later (later).")),
+      wait_error_seconds_(AddHistograms("easel_wait_error_seconds",
+                                        "How far the wait that a picture was first told was from its real one.")),
+      tenant_seconds_(AddCounters("easel_tenant_seconds_total",
+                                  "Workers' time spent on a tenant's pictures; from the 33rd tenant on: `others`.")),
+      model_up_(AddGauges("easel_model_up", "Whether a device is left that has the model: 1 or 0.")),
       previews_made_(AddCounters("easel_previews_made_total", "Previews made by the workers.")),
       previews_sent_(AddCounters("easel_previews_sent_total", "Previews sent.")),
       previews_coalesced_(AddCounters("easel_previews_coalesced_total",
@@ -115,6 +125,7 @@ std::string PrometheusObserver::Scrape() const {
 void PrometheusObserver::SetModel(std::string_view model, double load_seconds, int64_t weight_bytes) {
   load_seconds_.Add({{"model", Text(model)}}).Set(load_seconds);
   weights_bytes_.Add({{"model", Text(model)}}).Set(static_cast<double>(weight_bytes));
+  model_up_.Add({{"model", Text(model)}}).Set(1);
 }
 
 void PrometheusObserver::OnAdmitted(std::string_view model, int jobs) {
@@ -133,6 +144,30 @@ void PrometheusObserver::OnDepthChanged(int waiting, int active) {
 void PrometheusObserver::OnStarted(std::string_view model, double queue_seconds) {
   queue_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(queue_seconds);
 }
+
+void PrometheusObserver::OnWaitForetold(std::string_view model, double foretold_seconds, double queue_seconds) {
+  wait_error_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(std::abs(foretold_seconds - queue_seconds));
+}
+
+void PrometheusObserver::OnDeadlineRefused(std::string_view model) {
+  deadline_refusals_.Add({{"model", Text(model)}, {"when", "arrival"}}).Increment();
+}
+
+void PrometheusObserver::OnHopeless(std::string_view model) {
+  deadline_refusals_.Add({{"model", Text(model)}, {"when", "later"}}).Increment();
+}
+
+void PrometheusObserver::OnTenantServed(std::string_view tenant, double seconds) {
+  std::string label = "others";
+  {
+    MutexLock lock(&mutex_);
+    if (tenants_.size() < kTenantLabels) tenants_.emplace(tenant);
+    if (tenants_.contains(tenant)) label = Text(tenant);
+  }
+  tenant_seconds_.Add({{"tenant", label}}).Increment(seconds);
+}
+
+void PrometheusObserver::OnModelDown(std::string_view model) { model_up_.Add({{"model", Text(model)}}).Set(0); }
 
 void PrometheusObserver::OnFinished(std::string_view model, absl::StatusCode code,
                                     const JobAccounting& accounting) {

@@ -1,5 +1,5 @@
 // What engine and service tell, as Prometheus metrics at http://HOST:PORT/metrics; server/README.md lists
-// them. Labels are bounded: models, devices, stages, methods, codes; never a prompt or a caller. Thread-safe;
+// them. Labels are bounded: models, devices, stages, methods, codes, 32 tenants; never a prompt. Thread-safe;
 // a call costs an atomic operation or two, and a short lock of the library's own where a labelled series is
 // looked up.
 #pragma once
@@ -11,13 +11,17 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "server/engine/engine_observer.h"
 #include "server/service/service_observer.h"
+#include "server/sync/mutex.h"
 
 namespace easel {
 
@@ -38,6 +42,11 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   void OnRejected(std::string_view model, absl::StatusCode code, int jobs) override;
   void OnDepthChanged(int waiting, int active) override;
   void OnStarted(std::string_view model, double queue_seconds) override;
+  void OnWaitForetold(std::string_view model, double foretold_seconds, double queue_seconds) override;
+  void OnDeadlineRefused(std::string_view model) override;
+  void OnHopeless(std::string_view model) override;
+  void OnTenantServed(std::string_view tenant, double seconds) override;
+  void OnModelDown(std::string_view model) override;
   void OnFinished(std::string_view model, absl::StatusCode code, const JobAccounting& accounting) override;
   void OnEvaluated(std::string_view model, std::string_view device, int rows, int max_rows, int jobs,
                    double seconds) override;
@@ -79,6 +88,10 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Counters& steps_;
   Counters& wasted_steps_;
   Counters& deadline_misses_;
+  Counters& deadline_refusals_;
+  Histograms& wait_error_seconds_;
+  Counters& tenant_seconds_;
+  Gauges& model_up_;
   Counters& previews_made_;
   Counters& previews_sent_;
   Counters& previews_coalesced_;
@@ -89,6 +102,9 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Gauges& weights_bytes_;
   Gauges& build_info_;
   std::unique_ptr<prometheus::Exposer> exposer_;
+
+  Mutex mutex_;
+  std::set<std::string, std::less<>> tenants_ ABSL_GUARDED_BY(mutex_);  // that have a label of their own
 };
 
 }  // namespace easel

@@ -216,6 +216,7 @@ def rest(server, metrics, faults, files_before):
         faults.add("at rest calls are in flight")
     if files_before is not None and not await_true(lambda: open_files(server.process.pid) <= files_before):
         faults.add(f"{open_files(server.process.pid)} open files, {files_before} after the first round")
+    time.sleep(2)  # until no result is kept any more
     return server.memory()[0], open_files(server.process.pid)
 
 
@@ -261,7 +262,8 @@ def main():
     options = parser.parse_args()
     faults = Faults()
     port = free_port()
-    server = Server(options.build, options.model, "--workers", "1", "--threads", "1", "--max-queue", "10000",
+    # Kept results would count as a leak.
+    server = Server(options.build, options.model, "--workers", "1", "--threads", "1", "--max-queue", "10000", "--keep-results", "1",
                     metrics=f"127.0.0.1:{port}")
     with tempfile.TemporaryDirectory() as directory:
         try:

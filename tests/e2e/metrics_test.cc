@@ -11,6 +11,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/metrics/prometheus_observer.h"
 #include "tests/e2e/test_server.h"
 
 namespace easel {
@@ -53,6 +55,31 @@ double Sum(const std::string& page, const std::string& name, const std::vector<s
     if (wanted && absl::SimpleAtod(line.substr(line.rfind(' ') + 1), &value)) sum += value;
   }
   return sum;
+}
+
+TEST(MetricsTest, TellsOfDeadlinesWaitsAndModels) {
+  PrometheusObserver metrics("1.0");
+  metrics.SetModel("m", /*load_seconds=*/1, /*weight_bytes=*/2);
+  metrics.OnDeadlineRefused("m");
+  metrics.OnHopeless("m");
+  metrics.OnHopeless("m");
+  metrics.OnWaitForetold("m", /*foretold_seconds=*/3, /*queue_seconds=*/2.5);
+  std::string page = metrics.Scrape();
+  EXPECT_EQ(Sum(page, "easel_deadline_refusals_total", {"arrival"}), 1);
+  EXPECT_EQ(Sum(page, "easel_deadline_refusals_total", {"later"}), 2);
+  EXPECT_EQ(Sum(page, "easel_wait_error_seconds_sum"), 0.5);
+  EXPECT_EQ(Sum(page, "easel_model_up"), 1);
+  metrics.OnModelDown("m");
+  EXPECT_EQ(Sum(metrics.Scrape(), "easel_model_up"), 0);
+}
+
+TEST(MetricsTest, TenantsLabelsAreBounded) {
+  PrometheusObserver metrics("1.0");
+  for (int i = 0; i < 1000; ++i) metrics.OnTenantServed(absl::StrCat("tenant-", i), 0.5);
+  const std::string page = metrics.Scrape();
+  EXPECT_EQ(Sum(page, "easel_tenant_seconds_total"), 500);
+  EXPECT_EQ(Sum(page, "easel_tenant_seconds_total", {"tenant-0"}), 0.5);
+  EXPECT_EQ(Sum(page, "easel_tenant_seconds_total", {"others"}), (1000 - 32) * 0.5);
 }
 
 TEST(MetricsTest, CountsWhatHappened) {
