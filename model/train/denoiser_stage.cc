@@ -146,7 +146,7 @@ at::Tensor RecallLoss(const EaselDiT& transformer, const EmojiDataset& dataset, 
 // Before the first step: each known picture is called what the text encoder makes of its name, and the recall alone learns to tell
 // them apart.
 void TrainRecall(const Networks& n, const Tokenizer& tokenizer, const EmojiDataset& dataset, const NoiseCoupling& coupling,
-                         const at::Tensor& latents, const DenoiserStageOptions& o) {
+                 const at::Tensor& latents, const DenoiserStageOptions& o) {
   NamedTensors recall;
   for (const auto& [name, t] : n.weights.parameters()) {
     if (name.rfind("transformer.recall.", 0) != 0) continue;
@@ -301,9 +301,10 @@ absl::Status TrainDenoiser(const EmojiDataset& dataset, const DenoiserStageOptio
     NamedTensors kept;
     for (const auto& [name, t] : networks.weights.parameters()) kept.emplace_back(name, t.detach().clone());
     EASEL_RETURN_IF_ERROR(CopyTensors(ema.averages(), networks.weights.parameters()));
-    Evaluation e = Evaluate(dataset, pixels, /*names=*/60, /*per_class=*/1, /*unconditional=*/20, [&](const std::vector<DrawRequest>& requests) {
+    auto draw = [&](const std::vector<DrawRequest>& requests) {
       return DrawAll(networks, *tokenizer, autoencoder, requests, o, null_class);
-    });
+    };
+    Evaluation e = Evaluate(dataset, pixels, /*names=*/60, /*per_class=*/1, /*unconditional=*/20, draw);
     std::printf("denoiser: step %ld: of %d names %.1f %% nearest, %.1f %% among five; of %d class requests %.1f %%; of %d "
                 "unconditional ones %.1f %% clean\n", step, e.names, 100 * e.name_first, 100 * e.name_among_five, e.classes,
                 100 * e.class_right, e.unconditional, 100 * e.unconditional_clean);

@@ -139,7 +139,7 @@ at::Tensor EaselDiT::Forward(const at::Tensor& latent, const at::Tensor& time, c
 
   at::Tensor what = class_embed_.index_select(0, conditioning.label);  // (B, D): what to draw, whatever the time
   at::Tensor text, mask;
-  at::Tensor when = EmbedTime(time, latent.scalar_type());                    // (B, D)
+  at::Tensor when = EmbedTime(time, latent.scalar_type());  // (B, D)
   if (pooled_proj_) {
     at::Tensor pooled = conditioning.pooled;
     if (recall_) {

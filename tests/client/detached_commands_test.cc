@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "tests/client/cancel_at_first_line.h"
+#include "tests/client/command_test.h"
 #include "tests/client/fake_server.h"
 
 namespace easel {
@@ -19,13 +20,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class DetachedCommands : public ::testing::Test {
+class DetachedCommands : public CommandTest {
  protected:
-  DetachedCommands() {
-    std::string pattern = fs::path(testing::TempDir()) / "detached_XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-
   int Run(const std::vector<std::string>& words) {
     const auto parsed = ParseArguments(words);
     if (const auto* leave = std::get_if<Leave>(&parsed)) {
@@ -59,16 +55,7 @@ class DetachedCommands : public ::testing::Test {
     });
   }
 
-  std::string Path(const std::string& name) const { return directory_ / name; }
-  std::string Contents(const std::string& name) const {
-    std::stringstream text;
-    text << std::ifstream(directory_ / name, std::ios::binary).rdbuf();
-    return text.str();
-  }
-
-  fs::path directory_;
   FakeServer server_;
-  std::ostringstream out_, err_;
 };
 
 v1::Generation InState(v1::GenerationState state) {

@@ -9,6 +9,7 @@
 
 #include "server/image/png.h"
 #include "tests/client/cancel_at_first_line.h"
+#include "tests/client/command_test.h"
 #include "tests/client/fake_server.h"
 
 namespace easel {
@@ -18,13 +19,8 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class GenerateCommand : public ::testing::Test {
+class GenerateCommand : public CommandTest {
  protected:
-  GenerateCommand() {
-    std::string pattern = fs::path(testing::TempDir()) / "generate_XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-
   int Run(FakeServer& server, std::vector<std::string> words, const Terminal& terminal = {}) {
     words.insert(words.begin(), "generate");
     auto parsed = ParseArguments(words);
@@ -35,16 +31,6 @@ class GenerateCommand : public ::testing::Test {
     const auto client = server.Client();
     return RunGenerate(std::get<Arguments>(parsed), *client, terminal, out_, err_);
   }
-
-  std::string Path(const std::string& name) const { return directory_ / name; }
-  std::string Contents(const std::string& name) const {
-    std::stringstream text;
-    text << std::ifstream(directory_ / name, std::ios::binary).rdbuf();
-    return text.str();
-  }
-
-  fs::path directory_;
-  std::ostringstream out_, err_;
 };
 
 TEST_F(GenerateCommand, WritesThePictureAndSaysSo) {
