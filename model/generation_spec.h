@@ -19,7 +19,7 @@ struct GenerationSpec {
   int height = 0;
   int num_inference_steps = 0;  // ≥ 1
   double guidance_scale = 1;  // within ±kMaxGuidanceScale; sampling/guidance.h: when a second row is needed
-  double true_cfg_scale = 1;  // in [1, kMaxGuidanceScale], above 1 with a negative prompt only; 1: off
+  double true_cfg_scale = 1;  // in [1, kMaxGuidanceScale]; 1: off
   double guidance_rescale = 0;  // in [0, 1]; 0: off
   uint64_t seed = 0;            // of this very picture
   std::string sampler;          // one of the model's samplers

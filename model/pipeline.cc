@@ -77,9 +77,6 @@ absl::Status ValidateGuidance(const ModelInfo& info, const GenerationSpec& spec)
     return Refuse("true_cfg_scale", "this model takes none; its guidance is guidance_scale");
   }
   EASEL_RETURN_IF_ERROR(ValidateRange("true_cfg_scale", spec.true_cfg_scale, 1, kMaxGuidanceScale));
-  if (spec.true_cfg_scale > 1 && spec.negative_prompt.empty()) {
-    return Refuse("true_cfg_scale", "has no effect without a negative_prompt");
-  }
   if (spec.guidance_rescale > 0 && spec.true_cfg_scale == 1) {
     return Refuse("guidance_rescale", "has no effect at a true_cfg_scale of 1");
   }

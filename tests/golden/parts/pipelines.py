@@ -189,6 +189,8 @@ CASES = {
     "flux_schnell": ("flux_schnell", dict(prompt=MIXED, height=32, width=32, num_inference_steps=4, guidance_scale=0.0)),
     "flux_schnell_true_cfg": ("flux_schnell", dict(prompt=APPLE, negative_prompt="the blue car", height=28, width=16,
                                                    num_inference_steps=3, guidance_scale=3.5, true_cfg_scale=2.0)),
+    "flux_dev_true_cfg_empty": ("flux_dev", dict(prompt=APPLE, negative_prompt="", height=20, width=32, num_inference_steps=4,
+                                                 guidance_scale=3.5, true_cfg_scale=2.0)),
 }
 
 
