@@ -74,6 +74,27 @@ class Filling {
   double most_seconds_ = std::numeric_limits<double>::infinity();
 };
 
+// Position of who leads the next forward: the first of `order`, or a newcomer (Batcher::kNewcomerSlack).
+size_t Leader(const std::vector<BatchCandidate>& active, const std::vector<size_t>& order,
+              const StepTimes& times) {
+  const BatchCandidate& first = active[order[0]];
+  if (RankOf(first) == Rank::kOverdue) return order[0];
+  double before = 0, slack = std::numeric_limits<double>::infinity();
+  int priority = first.priority;
+  for (size_t i : order) {
+    const BatchCandidate& candidate = active[i];
+    if (IsOver(candidate) != IsOver(first) || IsHopeless(candidate)) break;
+    before += candidate.shared_seconds_left;
+    const double own_slack = candidate.seconds_to_deadline - before;
+    const std::optional<double> seconds = times.Seconds(candidate.shape, candidate.rows);
+    const bool is_newcomer = candidate.last_served == 0 && candidate.priority >= priority;
+    if (is_newcomer && own_slack >= 0 && seconds && Batcher::kNewcomerSlack * *seconds <= slack) return i;
+    slack = std::min(slack, own_slack);
+    priority = std::max(priority, candidate.priority);
+  }
+  return order[0];
+}
+
 int RowsOf(const std::vector<BatchCandidate>& candidates) {
   int rows = 0;
   for (const BatchCandidate& candidate : candidates) rows += candidate.rows;
@@ -121,13 +142,13 @@ double SecondsUntilDone(const BatchCandidate& job, const std::vector<BatchCandid
 std::vector<size_t> Batcher::Pick(const std::vector<BatchCandidate>& active, const StepTimes& times) const {
   if (active.empty()) return {};
   const std::vector<size_t> order = Sorted(active);
-  std::vector<size_t> picked = {order[0]};
-  Filling filling(active[order[0]], times);
-  for (size_t i = 1; i < order.size(); ++i) {
-    const BatchCandidate& candidate = active[order[i]];
-    if (!filling.Fits(candidate)) continue;
-    filling.Add(candidate);
-    picked.push_back(order[i]);
+  const size_t leader = Leader(active, order, times);
+  std::vector<size_t> picked = {leader};
+  Filling filling(active[leader], times);
+  for (size_t i : order) {
+    if (i == leader || !filling.Fits(active[i])) continue;
+    filling.Add(active[i]);
+    picked.push_back(i);
   }
   return picked;
 }

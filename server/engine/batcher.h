@@ -8,10 +8,11 @@
 //   4. then the others: of the tenant furthest behind its share; inside a tenant by the time they have waited
 //      since their last forward, where a level of priority counts as kPriorityLevel of waiting; then by age
 //   5. last those that cannot meet their deadline even if they were alone from now on
-// The first one's shape is the forward's. In the same order whoever has that shape and fits takes the room
-// left, up to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and
-// nobody over its share who would make the forward of those within theirs slower by over a tenth: their share
-// is of time.
+// The first one leads the forward, whose shape is its own. But a newcomer, who has had no forward yet, leads
+// where that makes nobody late and nobody before it is of a higher priority: so its first preview comes soon,
+// however far off its deadline is. In the order above whoever has that shape and fits takes the room left, up to the shape's row_cap; but nobody for whose
+// rows one before it would miss its deadline, and nobody over its share who would make the forward of those
+// within theirs slower by over a tenth: their share is of time.
 #pragma once
 
 #include <vector>
@@ -25,6 +26,9 @@ class Batcher : public BatchPolicy {
   static constexpr double kPatience = 10;      // s
   static constexpr double kPriorityLevel = 1;  // s of waiting
   static constexpr double kGuestCost = 1.1;    // × the forward without those over their share
+  // Newcomers lead while everybody before them has so many of their forwards to spare. Work left is known at
+  // its best only, so one would make some of them late (by a point or two of those in time, under bursts).
+  static constexpr double kNewcomerSlack = 4;
 
   explicit Batcher(int max_rows) : max_rows_(max_rows) {}
 

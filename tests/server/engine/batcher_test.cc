@@ -96,6 +96,30 @@ TEST(BatcherTest, FeasibleDeadlinesGoFirstTheEarliestBeforeAllAndHopelessOnesLas
               ElementsAre(3, 2, 0, 1));
 }
 
+TEST(BatcherTest, ANewcomersFirstForwardIsNextWhereThatMakesNobodyLate) {
+  StepTimes times;
+  for (const ForwardShape& shape : {kSmall, kLarge}) times.Observe(shape, 1, 0.1);
+  const auto first_of = [&](double seconds_to_deadline, uint64_t last_served) {
+    const BatchCandidate due = Due(Job(1, 7), seconds_to_deadline, 2);
+    return Pick({due, Of(Due(Job(1, last_served), 20, 5), kLarge)}, times)[0];
+  };
+  EXPECT_EQ(first_of(2.5, 0), 1);   // four forwards of the newcomer's to spare
+  EXPECT_EQ(first_of(2.3, 0), 0);   // three
+  EXPECT_EQ(first_of(2.5, 3), 0);   // had its first one
+  // Those before it add up.
+  EXPECT_EQ(Pick({Due(Job(1, 7), 2.5, 2), Due(Job(1, 6), 4.3, 2), Of(Due(Job(), 20, 5), kLarge)}, times)[0], 0);
+  EXPECT_EQ(Pick({Waited(Job(1, 7), 0, 1), Of(Job(), kLarge)}, times)[0], 0) << "a higher priority";
+  // What it has no time for itself is no use to it.
+  EXPECT_EQ(Pick({Due(Job(1, 7), 4, 2), Of(Due(Job(), 6, 5), kLarge)}, times)[0], 0);
+}
+
+TEST(BatcherTest, ANewcomerOverItsShareWaitsForThoseWithinTheirs) {
+  StepTimes times;
+  for (const ForwardShape& shape : {kSmall, kLarge}) times.Observe(shape, 1, 0.1);
+  EXPECT_EQ(Pick({Job(1, 7), Of(Lead(Job(), 3), kLarge)}, times)[0], 0);
+  EXPECT_EQ(Pick({Job(1, 7), Of(Job(), kLarge)}, times)[0], 1);
+}
+
 TEST(BatcherTest, TenantsWithinTheirShareGoBeforeDeadlinesOfThoseOverIt) {
   EXPECT_THAT(Order({Lead(Due(Job(), 2), 3), Lead(Job(), -3)}), ElementsAre(1, 0));
   EXPECT_THAT(Order({Lead(Job(), -0.3), Lead(Due(Job(), 2), 0.3)}), ElementsAre(1, 0))
