@@ -45,7 +45,9 @@ App::App(Options options)
       metrics_(options_.version, &health_),
       pool_(options_.codec_threads),
       service_({options_.limits, &pool_, &metrics_, options_.log, options_.keep, options_.stall_timeout,
-                options_.trust_tenant_header, options_.now}) {}
+                options_.trust_tenant_header, options_.now}),
+      inference_(
+          &service_, [this](std::string_view model) { return health_.IsUp(model); }, options_.version) {}
 
 App::~App() { Drain(absl::InfinitePast()); }
 
@@ -59,6 +61,7 @@ absl::Status App::OpenDoors() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.RegisterService(&service_);
+  builder.RegisterService(&inference_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),

@@ -17,6 +17,7 @@
 #include "server/engine/cpu_layout.h"
 #include "server/engine/engine.h"
 #include "server/image/codec_pool.h"
+#include "server/inference/inference_service.h"
 #include "server/load_models.h"
 #include "server/metrics/prometheus_observer.h"
 #include "server/model_health.h"
@@ -85,6 +86,7 @@ class App {
   Observer metrics_;
   CodecPool pool_;
   ImageGenerationService service_;
+  InferenceService inference_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<grpc::Server> server_;
 };

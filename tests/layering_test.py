@@ -12,7 +12,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]')
 # What each kind of outside thing looks like in an include.
 ATEN = r"(ATen|c10|torch)/"
 GRPC = r"(grpc|grpcpp)/"
-PROTO = r"(easel/v1|google/(protobuf|rpc)|grpc/health)/"
+PROTO = r"(easel/v1|google/(protobuf|rpc)|grpc/health|inference)/"
 PROMETHEUS = r"prometheus/"
 FLAGS_AND_LOG = r"(CLI|spdlog)/"
 CODECS = r"(png|turbojpeg|webp/.*)\.h$"
@@ -31,6 +31,8 @@ RULES = [
     ("server/image", rf"server/(?!image/|sync/)|model/(?!image\.h|io/status_macros\.h)|{ATEN}|{GRPC}|{PROTO}"),
     ("server/service", rf"server/(?!service/|engine/|image/|sync/)|{ATEN}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"
                        r"|model/(?!generation_spec\.h|model_info\.h|image\.h|io/status_macros\.h)"),
+    ("server/inference", rf"server/(?!inference/|service/|engine/engine\.h|image/png\.h|sync/)|{ATEN}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"
+                         r"|model/(?!model_info\.h|io/status_macros\.h)"),
     ("server/sync", rf"server/(?!sync/)|model/|{ATEN}|{GRPC}|{PROTO}"),
     ("server/metrics", rf"server/(?!metrics/|sync/|engine/engine_observer\.h|service/service_observer\.h)|{ATEN}|{GRPC}|{PROTO}|model/"),
     ("client", rf"model/(?!image\.h)|tests/|server/(?!image/)|{ATEN}|{PROMETHEUS}|spdlog/"),
@@ -88,6 +90,7 @@ def check_the_checker():
         ("server/engine/worker.cc", '#include "easel/v1/image_generation.pb.h"\n'),
         ("server/service/event_stream.h", "#include <ATen/ATen.h>\n"),
         ("server/metrics/prometheus_observer.h", '#include "server/engine/engine.h"\n'),
+        ("server/service/start_generation.cc", '#include "server/inference/infer_call.h"\n'),
         ("client/main.cc", '#include "model/pipeline.h"\n'),
         ("server/app.cc", "#include <grpcpp/server.h>\n#include <c10/core/Device.h>\n"),
         ("model/pipeline.cc", "#include <torch/torch.h>\n"),

@@ -46,4 +46,25 @@ v1::Accounting ToProto(const JobAccounting& accounting) {
   return proto;
 }
 
+void Collect(v1::GenerationEvent event, v1::GenerateResponse* answer) {
+  if (event.has_started()) {
+    answer->mutable_parameters()->Swap(event.mutable_started()->mutable_parameters());
+    answer->mutable_warnings()->Swap(event.mutable_started()->mutable_warnings());
+  } else if (event.has_done()) {
+    answer->mutable_accounting()->Swap(event.mutable_done()->mutable_accounting());
+  } else if (event.has_image()) {
+    const v1::ImageChunk& chunk = event.image();
+    // A picture's pieces come one after another.
+    const int last = answer->images_size() - 1;
+    const bool goes_on = last >= 0 && answer->images(last).index() == chunk.index();
+    v1::GeneratedImage* image = goes_on ? answer->mutable_images(last) : answer->add_images();
+    image->set_index(chunk.index());
+    image->set_seed(chunk.seed());
+    image->set_format(chunk.format());
+    image->set_width(chunk.width());
+    image->set_height(chunk.height());
+    image->mutable_data()->append(chunk.chunk());
+  }
+}
+
 }  // namespace easel

@@ -1,5 +1,6 @@
 #include "server/service/generate_call.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "model/io/status_macros.h"
@@ -18,6 +19,10 @@ std::string_view NameOf(GenerateCall::Rpc rpc) {
       return "Generate";
     case GenerateCall::Rpc::kWatch:
       return "WatchGeneration";
+    case GenerateCall::Rpc::kModelInfer:
+      return "ModelInfer";
+    case GenerateCall::Rpc::kModelStreamInfer:
+      return "ModelStreamInfer";
   }
   return "";
 }
@@ -25,8 +30,9 @@ std::string_view NameOf(GenerateCall::Rpc rpc) {
 }  // namespace
 
 GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackServerContext& context,
-                           const grpc::ByteBuffer& request, std::function<void()> wake)
-    : state_(state), arrived_(state->now()), deadline_(DeadlineOf(context)) {
+                           const absl::StatusOr<grpc::ByteBuffer>& request, std::function<void()> wake,
+                           absl::Time deadline)
+    : state_(state), arrived_(state->now()), deadline_(std::min(deadline, DeadlineOf(context))) {
   record_.rpc = NameOf(rpc);
   record_.peer = context.peer();
   record_.traceparent = TraceparentOf(context);
@@ -44,20 +50,21 @@ GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackSer
 
 GenerateCall::~GenerateCall() { state_->calls.Ended(); }
 
-absl::StatusOr<std::shared_ptr<Generation>> GenerateCall::Admit(Rpc rpc,
-                                                                const grpc::CallbackServerContext& context,
-                                                                const grpc::ByteBuffer& request) {
+absl::StatusOr<std::shared_ptr<Generation>> GenerateCall::Admit(
+    Rpc rpc, const grpc::CallbackServerContext& context, const absl::StatusOr<grpc::ByteBuffer>& request) {
   EASEL_ASSIGN_OR_RETURN(record_.tenant, TenantOf(context, state_->trust_tenant_header));
+  EASEL_RETURN_IF_ERROR(request.status());
   if (rpc == Rpc::kWatch) {
-    EASEL_ASSIGN_OR_RETURN(const auto watch, Parse<v1::WatchGenerationRequest>(request));
+    EASEL_ASSIGN_OR_RETURN(const auto watch, Parse<v1::WatchGenerationRequest>(*request));
     return FindGeneration(*state_, record_.tenant, watch.id(), &record_);
   }
   StartOptions options;
-  options.answer = rpc == Rpc::kGenerateStream ? Answer::kStream : Answer::kUnary;
+  options.answer =
+      rpc == Rpc::kGenerateStream || rpc == Rpc::kModelStreamInfer ? Answer::kStream : Answer::kUnary;
   options.tenant = record_.tenant;
   options.arrived = arrived_;
   options.deadline = deadline_;
-  return StartGeneration(state_, request, options, &record_);
+  return StartGeneration(state_, *request, options, &record_);
 }
 
 EventStream::Item GenerateCall::Next() {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/service/event_stream.h"
 #include "server/service/service_observer.h"
@@ -20,12 +21,14 @@ namespace easel {
 
 class GenerateCall {
  public:
-  enum class Rpc { kGenerateStream, kGenerate, kWatch };
+  // The last two: server/inference, which brings its requests in the words of this service.
+  enum class Rpc { kGenerateStream, kGenerate, kWatch, kModelInfer, kModelStreamInfer };
 
-  // Starts, joins or finds the generation; a refusal is what Next gives. `context` and `state` must outlive
-  // the call.
+  // Starts, joins or finds the generation; a refusal, be it that of `request`, is what Next gives. `context`
+  // and `state` must outlive the call. `deadline`: of the work, beside the call's own.
   GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackServerContext& context,
-               const grpc::ByteBuffer& request, std::function<void()> wake);
+               const absl::StatusOr<grpc::ByteBuffer>& request, std::function<void()> wake,
+               absl::Time deadline = absl::InfiniteFuture());
   // REQUIRES: End was called.
   ~GenerateCall();
   GenerateCall(const GenerateCall&) = delete;
@@ -39,10 +42,12 @@ class GenerateCall {
   grpc::Status End(const absl::Status& status);
 
   const std::string& generation_id() const { return record_.generation_id; }
+  // Complete once End was called.
+  const CallRecord& record() const { return record_; }
 
  private:
   absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc, const grpc::CallbackServerContext& context,
-                                                    const grpc::ByteBuffer& request);
+                                                    const absl::StatusOr<grpc::ByteBuffer>& request);
 
   ServiceState* const state_;
   const absl::Time arrived_;

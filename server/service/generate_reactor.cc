@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "server/service/event_conversion.h"
 #include "server/service/wire.h"
 
 namespace easel {
@@ -42,7 +43,7 @@ GenerateUnaryReactor::GenerateUnaryReactor(ServiceState* state, const grpc::Call
 void GenerateUnaryReactor::Pump() {
   EventStream::Item item = call_.Next();
   while (auto* event = std::get_if<v1::GenerationEvent>(&item)) {
-    Collect(std::move(*event));
+    Collect(std::move(*event), &response_);
     item = call_.Next();
   }
   const auto* status = std::get_if<absl::Status>(&item);
@@ -55,27 +56,6 @@ void GenerateUnaryReactor::Pump() {
     state_->observer->OnBytesSent(static_cast<int64_t>(bytes_->Length()));
   }
   Finish(call_.End(*status));
-}
-
-void GenerateUnaryReactor::Collect(v1::GenerationEvent event) {
-  if (event.has_started()) {
-    response_.mutable_parameters()->Swap(event.mutable_started()->mutable_parameters());
-    response_.mutable_warnings()->Swap(event.mutable_started()->mutable_warnings());
-  } else if (event.has_done()) {
-    response_.mutable_accounting()->Swap(event.mutable_done()->mutable_accounting());
-  } else if (event.has_image()) {
-    const v1::ImageChunk& chunk = event.image();
-    // A picture's pieces come one after another.
-    const int last = response_.images_size() - 1;
-    const bool goes_on = last >= 0 && response_.images(last).index() == chunk.index();
-    v1::GeneratedImage* image = goes_on ? response_.mutable_images(last) : response_.add_images();
-    image->set_index(chunk.index());
-    image->set_seed(chunk.seed());
-    image->set_format(chunk.format());
-    image->set_width(chunk.width());
-    image->set_height(chunk.height());
-    image->mutable_data()->append(chunk.chunk());
-  }
 }
 
 }  // namespace easel

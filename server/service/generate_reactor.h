@@ -40,7 +40,6 @@ class GenerateUnaryReactor final : public grpc::ServerUnaryReactor {
 
  private:
   void Pump();
-  void Collect(v1::GenerationEvent event);
 
   ServiceState* const state_;
   grpc::ByteBuffer* const bytes_;

@@ -70,11 +70,14 @@ class ImageGenerationService final : public ImageGenerationMethods {
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;
 
- private:
+  // For who offers the same by another protocol (server/inference).
+  ServiceState* state() { return &state_; }
   // A call that is answered at once, by what `answer` gives or refuses; it fills in what the record tells.
   using AnswerOf = std::function<absl::StatusOr<grpc::ByteBuffer>(CallRecord*)>;
   grpc::ServerUnaryReactor* Answered(grpc::CallbackServerContext* context, std::string_view rpc,
                                      grpc::ByteBuffer* response, const AnswerOf& answer);
+
+ private:
   // What falls due by time alone: results that were kept long enough, and readers that do not read.
   void Sweep();
 

@@ -19,6 +19,28 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::UnknownField;
 using google::protobuf::UnknownFieldSet;
 
+// Protobuf refuses a message as a whole; which of its strings is to blame shows when they are read as plain
+// bytes.
+void FindBadStrings(const UnknownFieldSet& fields, const Descriptor& type, const std::string& path,
+                    std::vector<FieldViolation>* violations) {
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const UnknownField& field = fields.field(i);
+    const FieldDescriptor* known = type.FindFieldByNumber(field.number());
+    if (known == nullptr || field.type() != UnknownField::TYPE_LENGTH_DELIMITED) continue;
+    const std::string name = path + known->name();
+    if (known->type() == FieldDescriptor::TYPE_STRING && !IsUtf8(field.length_delimited())) {
+      violations->push_back({name, "the text given is not valid UTF-8"});
+    } else if (known->type() == FieldDescriptor::TYPE_MESSAGE) {
+      UnknownFieldSet inner;
+      if (inner.ParseFromString(field.length_delimited())) {
+        FindBadStrings(inner, *known->message_type(), name + ".", violations);
+      }
+    }
+  }
+}
+
+}  // namespace
+
 bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
@@ -42,28 +64,6 @@ bool IsUtf8(std::string_view text) {
   }
   return true;
 }
-
-// Protobuf refuses a message as a whole; which of its strings is to blame shows when they are read as plain
-// bytes.
-void FindBadStrings(const UnknownFieldSet& fields, const Descriptor& type, const std::string& path,
-                    std::vector<FieldViolation>* violations) {
-  for (int i = 0; i < fields.field_count(); ++i) {
-    const UnknownField& field = fields.field(i);
-    const FieldDescriptor* known = type.FindFieldByNumber(field.number());
-    if (known == nullptr || field.type() != UnknownField::TYPE_LENGTH_DELIMITED) continue;
-    const std::string name = path + known->name();
-    if (known->type() == FieldDescriptor::TYPE_STRING && !IsUtf8(field.length_delimited())) {
-      violations->push_back({name, "the text given is not valid UTF-8"});
-    } else if (known->type() == FieldDescriptor::TYPE_MESSAGE) {
-      UnknownFieldSet inner;
-      if (inner.ParseFromString(field.length_delimited())) {
-        FindBadStrings(inner, *known->message_type(), name + ".", violations);
-      }
-    }
-  }
-}
-
-}  // namespace
 
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes, google::protobuf::Message* message) {
   grpc::ByteBuffer copy = bytes;  // shares the bytes; reading needs one of its own

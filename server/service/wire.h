@@ -6,12 +6,15 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace easel {
+
+bool IsUtf8(std::string_view text);
 
 // InvalidArgument naming each string field that is not UTF-8, or saying that the bytes are no such message.
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes, google::protobuf::Message* message);
