@@ -111,7 +111,8 @@ std::string ConfigFile::to_config(const CLI::App* app, bool, bool, std::string) 
     if (!option->get_configurable()) continue;
     if (option->empty()) {
       const std::string standard = option->get_expected_min() == 0 ? "false" : option->get_default_str();
-      absl::StrAppend(&text, "# ", option->get_single_name(), ": ", standard.empty() ? "none" : standard, "\n");
+      absl::StrAppend(&text, "# ", option->get_single_name(), ": ", standard.empty() ? "none" : standard,
+                      "\n");
       continue;
     }
     text += Line(*option);

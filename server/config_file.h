@@ -21,8 +21,9 @@ class ConfigFile : public CLI::Config {
   // Without the keys whose variable is set: CLI11 reads the file before the variables, and would keep to it.
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override;
 
-  // The flags that were given, by whichever way, as a file that gives the same; the others as comments with their
-  // default. A ValidationError for a value that no TOML can hold, being no UTF-8. The last three are CLI11's.
+  // The flags that were given, by whichever way, as a file that gives the same; the others as comments with
+  // their default. A ValidationError for a value that no TOML can hold, being no UTF-8. The last three are
+  // CLI11's.
   std::string to_config(const CLI::App* app, bool, bool, std::string) const override;
 
  private:

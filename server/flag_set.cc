@@ -26,14 +26,16 @@ CLI::Option* FlagSet::Named(const std::string& flag, CLI::Option* option, const 
   return option->envname(VariableOf(flag))->type_name(shown)->default_str(shown_default)->group("Flags");
 }
 
-CLI::Option* FlagSet::AddText(const std::string& flag, const std::string& shown, const std::string& shown_default,
-                              const std::string& help, std::function<void(const std::string&)> set) {
+CLI::Option* FlagSet::AddText(const std::string& flag, const std::string& shown,
+                              const std::string& shown_default, const std::string& help,
+                              std::function<void(const std::string&)> set) {
   return Named(flag, app_.add_option_function<std::string>("--" + flag, std::move(set), help), shown,
                shown_default);
 }
 
-void FlagSet::AddInteger(const std::string& flag, int64_t least, int64_t most, const std::string& shown_default,
-                         const std::string& help, std::function<void(int64_t)> set) {
+void FlagSet::AddInteger(const std::string& flag, int64_t least, int64_t most,
+                         const std::string& shown_default, const std::string& help,
+                         std::function<void(int64_t)> set) {
   const bool automatic = shown_default == "auto";
   AddText(flag, "N", shown_default, help, [=](const std::string& text) {
     if (automatic && text == "auto") return;

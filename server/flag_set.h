@@ -1,5 +1,5 @@
-// A program's flags, each declared once and with that a key of --config FILE and a variable EASEL_… . Mistakes
-// are CLI::ParseErrors that name the flag, what was given and what is allowed.
+// A program's flags, each declared once and with that a key of --config FILE and a variable EASEL_… .
+// Mistakes are CLI::ParseErrors that name the flag, what was given and what is allowed.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -67,7 +67,8 @@ Address ParseAddress(const std::string& flag, const std::string& text) {
 class Parser : private FlagSet {
  public:
   explicit Parser(Flags* flags)
-      : FlagSet("easeld, the server: pictures from prompts and classes, over gRPC.", kExamples, VersionText()),
+      : FlagSet("easeld, the server: pictures from prompts and classes, over gRPC.", kExamples,
+                VersionText()),
         flags_(flags) {
     flags_->app.version = EASEL_VERSION;
     flags_->app.codec_threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4);
@@ -133,8 +134,7 @@ class Parser : private FlagSet {
     AddText("device", "DEVICE", "auto", "cpu, cuda:N, several with commas, or auto: every GPU, else the CPU",
             [this](const std::string& text) { flags_->load.devices = text; });
     AddChoice("dtype", {"float32", "bfloat16", "float16"}, "as the checkpoint on CUDA, float32 on the CPU",
-              "what the networks compute in",
-              [this](const std::string& text) { flags_->load.dtype = text; });
+              "what the networks compute in", [this](const std::string& text) { flags_->load.dtype = text; });
     AddNumber("workers", 1, "auto", "workers on the CPU; workers × threads ≤ cores; auto: measured",
               &flags_->load.workers);
     AddNumber("threads", 1, "auto", "threads of each of them", &flags_->load.threads);

@@ -26,7 +26,8 @@ struct Loaded {
   EngineOptions engine;
 };
 
-// All that a start needs but the addresses. kExitClean, or why not, which the log has then. `step_times` as in Flags.
+// All that a start needs but the addresses. kExitClean, or why not, which the log has then. `step_times` as
+// in Flags.
 ExitCode Load(const Flags& flags, const std::vector<std::string>& devices, const std::string& step_times,
               Loaded* loaded) {
   auto models = LoadModels(flags.load, devices);
@@ -52,7 +53,8 @@ ExitCode Check(const Flags& flags) {
   if (code != kExitClean) return code;
   for (const std::string& line : Describe(flags.load, loaded.models)) std::cout << line << "\n";
   if (std::any_of(loaded.models.begin(), loaded.models.end(), OnCpu)) {
-    std::cout << "CPU: workers " << loaded.layout.workers << ", threads of each " << loaded.layout.threads << "\n";
+    std::cout << "CPU: workers " << loaded.layout.workers << ", threads of each " << loaded.layout.threads
+              << "\n";
   }
   std::cout << "would listen on " << flags.app.listen.ToString() << ", metrics on "
             << (flags.app.metrics_listen.has_value() ? flags.app.metrics_listen->ToString() : "off") << "\n";

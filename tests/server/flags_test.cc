@@ -1,5 +1,5 @@
-// What flags, variables and --config FILE add up to. The flags are those that the parser's own help tells, each
-// with values by the kind that it shows: none is listed here.
+// What flags, variables and --config FILE add up to. The flags are those that the parser's own help tells,
+// each with values by the kind that it shows: none is listed here.
 #include "server/flags.h"
 
 #include <gmock/gmock.h>
@@ -126,8 +126,7 @@ TEST_F(FlagsTest, EveryFlagIsAVariableAndAKey) {
   const std::regex flag(R"(\n  --)");
   EXPECT_EQ(std::distance(std::sregex_iterator(settings.begin(), settings.end(), flag), {}), flags_.size());
   for (const Flag& each : flags_) {
-    EXPECT_EQ(each.variable,
-              "EASEL_" + absl::AsciiStrToUpper(absl::StrReplaceAll(each.name, {{"-", "_"}})));
+    EXPECT_EQ(each.variable, "EASEL_" + absl::AsciiStrToUpper(absl::StrReplaceAll(each.name, {{"-", "_"}})));
   }
   const std::string by_flags = Printed(AsWords(0));
   const std::string by_file = Printed({"--config", AsFile(0)});
@@ -135,7 +134,8 @@ TEST_F(FlagsTest, EveryFlagIsAVariableAndAKey) {
   const std::string by_variables = Printed({});
   EXPECT_EQ(by_file, by_flags);
   EXPECT_EQ(by_variables, by_flags);
-  for (const Flag& each : flags_) EXPECT_THAT(by_flags, HasSubstr(absl::StrCat("\n", each.name, " = "))) << by_flags;
+  for (const Flag& each : flags_)
+    EXPECT_THAT(by_flags, HasSubstr(absl::StrCat("\n", each.name, " = "))) << by_flags;
 }
 
 TEST_F(FlagsTest, FlagBeforeVariableBeforeFileBeforeDefault) {
@@ -170,14 +170,15 @@ TEST_F(FlagsTest, WhatIsPrintedGivesTheSame) {
 }
 
 TEST_F(FlagsTest, WhateverTextAFlagHasComesBackFromWhatIsPrinted) {
-  const std::vector<std::string> pieces = {"a", "#",  "\"", "'",  "\\", "\n", " ",  "=",  "[",   "]",  "{",
-                                           "é", "図", "\t", "5",  "0",  ".5", "e6", "::", "\x01", "\\u", "//"};
+  const std::vector<std::string> pieces = {"a", "#",  "\"", "'", "\\", "\n", " ",  "=",  "[",    "]",   "{",
+                                           "é", "図", "\t", "5", "0",  ".5", "e6", "::", "\x01", "\\u", "//"};
   std::mt19937 random(1);
   for (int round = 0; round < 300; ++round) {
     std::string text = "x";
     if (round % 3 == 0) text.clear();
     for (int i = 1 + static_cast<int>(random() % 6); i > 0; --i) text += pieces[random() % pieces.size()];
-    const std::vector<std::string> words = {"--step-times=" + text, "--model=one=/" + text, "--model=two=/" + text};
+    const std::vector<std::string> words = {"--step-times=" + text, "--model=one=/" + text,
+                                            "--model=two=/" + text};
     const Outcome given = Parse(words);
     const Outcome again = Parse({"--config", Write(Printed(words))});
     ASSERT_EQ(again.code(), -1) << again.err << Printed(words);
@@ -192,8 +193,9 @@ TEST_F(FlagsTest, WhateverTextAFlagHasComesBackFromWhatIsPrinted) {
 }
 
 TEST_F(FlagsTest, NumbersMayBeNumbers) {
-  const Outcome read = Parse({"--config", Write("max-queue = 1_000 # many\ndrain-timeout = 2.5\nreflection = true\n"
-                                                "keep-results = 1e3\nlog-prompts = false\nworkers = 0x2\n")});
+  const Outcome read =
+      Parse({"--config", Write("max-queue = 1_000 # many\ndrain-timeout = 2.5\nreflection = true\n"
+                               "keep-results = 1e3\nlog-prompts = false\nworkers = 0x2\n")});
   ASSERT_EQ(read.code(), -1) << read.err;
   const Flags& flags = std::get<Flags>(read.parsed);
   EXPECT_EQ(flags.engine.max_queue, 1000);
