@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/output_files.h"
+#include "client/version.h"
 
 namespace easel {
 namespace {
@@ -264,7 +265,7 @@ constexpr char kCommands[] = "generate, submit, watch, get, cancel, load, models
 std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& words) {
   Arguments arguments;
   CLI::App app("Pictures from an Easel server (easeld).", "easel");
-  app.set_version_flag("--version", "easel " EASEL_VERSION);
+  app.set_version_flag("--version", ClientVersionText());
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kExamples);

@@ -15,7 +15,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/easel
 packages=(
   build-essential cmake ninja-build ccache mold pkg-config python3 python3-pip git  # build
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev libssl-dev zlib1g-dev
-  prometheus-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+  prometheus-cpp-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   libpng-dev libturbojpeg0-dev libwebp-dev                                          # pictures
   libutf8proc-dev                                                                   # tokenizers
   libfreetype-dev libharfbuzz-dev libpugixml-dev                                    # easel-train

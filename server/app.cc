@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "model/io/status_macros.h"
 
 namespace easel {
@@ -84,13 +86,16 @@ void App::Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions
   std::vector<NamedPipeline> pipelines;
   for (const LoadedModel& model : models) pipelines.push_back(model.model);
   engine_ = std::make_unique<Engine>(std::move(pipelines), std::move(engine));
+  std::set<std::string> devices;
   for (const ServedModel& served : engine_->models()) {
+    for (const auto& device : absl::StrSplit(served.device, ',')) devices.emplace(device);
     double load_seconds = 0;
     for (const LoadedModel& model : models) {
       if (model.model.name == served.name) load_seconds += model.load_seconds;
     }
     metrics_.SetModel(served.name, load_seconds, served.info.weight_bytes);
   }
+  metrics_.SetDevices({devices.begin(), devices.end()}, MemoryUseOf);
   service_.Serve(engine_.get());
   std::vector<std::string> names;
   for (const ServedModel& served : engine_->models()) names.push_back(served.name);

@@ -1,18 +1,11 @@
 #include "server/flags.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <functional>
-#include <limits>
 #include <set>
 #include <thread>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "server/flag_set.h"
 #include "server/version.h"
 
 namespace easel {
@@ -28,30 +21,9 @@ Examples:
   easeld --model small=./a --model big=./b      two models; a request names one, the first is the default
   easeld --device cpu --workers 2 --threads 4   two workers of four threads
   EASEL_LOG_FORMAT=json easeld --config easeld.toml
+  easeld --config easeld.toml --check           whether it would start; --print-config: with which flags
 
 Exit codes: 0 clean, 1 fault, 2 usage or configuration, 3 a model that cannot be loaded, 4 address in use.)";
-
-std::string VariableOf(const std::string& flag) {
-  return absl::StrCat("EASEL_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
-}
-
-// CLI11 reads the file before the variables: what a variable says is left out of the file.
-class VariableBeforeFile : public CLI::ConfigTOML {
- public:
-  explicit VariableBeforeFile(const CLI::App* app) : app_(app) {}
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
-    std::erase_if(items, [this](const CLI::ConfigItem& item) {
-      const char* variable = std::getenv(VariableOf(item.name).c_str());
-      return item.parents.empty() && variable != nullptr && *variable != '\0' &&
-             app_->get_option_no_throw("--" + item.name) != nullptr;
-    });
-    return items;
-  }
-
- private:
-  const CLI::App* app_;
-};
 
 // Beside the program in a build, below it where installed, else in the source tree.
 std::string ShippedModel() {
@@ -92,17 +64,12 @@ Address ParseAddress(const std::string& flag, const std::string& text) {
 }
 
 // The flags of easeld, each bound to where its value goes.
-class Parser {
+class Parser : private FlagSet {
  public:
   explicit Parser(Flags* flags)
-      : flags_(flags), app_("easeld, the server: pictures from prompts and classes, over gRPC.") {
-    app_.footer(kExamples);
-    app_.set_version_flag("--version", VersionText());
-    const char* config = std::getenv("EASEL_CONFIG");
-    const bool named = config != nullptr && *config != '\0';
-    app_.set_config("--config", named ? config : "", "file of flags in TOML", /*config_required=*/named);
-    app_.config_formatter(std::make_shared<VariableBeforeFile>(&app_));
-    app_.allow_config_extras(CLI::config_extras_mode::error);
+      : FlagSet("easeld, the server: pictures from prompts and classes, over gRPC.", kExamples,
+                VersionText()),
+        flags_(flags) {
     flags_->app.version = EASEL_VERSION;
     flags_->app.codec_threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4);
     flags_->app.log = LogCall;
@@ -111,6 +78,7 @@ class Parser {
     AddModels();
     AddLimits();
     AddLog();
+    AddActs();
   }
 
   void Parse(int argc, const char* const* argv) {
@@ -127,59 +95,14 @@ class Parser {
     flags_->app.limits.max_images = std::min(flags_->app.limits.max_images, flags_->engine.max_queue);
   }
 
-  int Exit(const CLI::ParseError& error) { return app_.exit(error); }
+  // For --print-config: all of it, as TOML; else empty.
+  std::string TextToPrint() const { return print_config_ ? ConfigText() : ""; }
+
+  int Exit(const CLI::ParseError& error, std::ostream& out, std::ostream& err) {
+    return app_.exit(error, out, err);
+  }
 
  private:
-  CLI::Option* Named(const std::string& flag, CLI::Option* option, const std::string& shown,
-                     const std::string& shown_default) {
-    return option->envname(VariableOf(flag))->type_name(shown)->default_str(shown_default)->group("Flags");
-  }
-  CLI::Option* AddText(const std::string& flag, const std::string& shown, const std::string& shown_default,
-                       const std::string& help, std::function<void(const std::string&)> set) {
-    return Named(flag, app_.add_option_function<std::string>("--" + flag, std::move(set), help), shown,
-                 shown_default);
-  }
-  // Whole numbers from `least`, an int's unless the value is wider; "auto" leaves what is there.
-  template <typename Number>
-  void AddNumber(const std::string& flag, int64_t least, const std::string& shown_default,
-                 const std::string& help, Number* value) {
-    const bool automatic = shown_default == "auto";
-    AddText(flag, "N", shown_default, help, [=](const std::string& text) {
-      if (automatic && text == "auto") return;
-      int64_t number = 0;
-      using Held = std::conditional_t<std::is_same_v<Number, int64_t>, int64_t, int>;
-      if (!absl::SimpleAtoi(text, &number) || number < least || number > std::numeric_limits<Held>::max()) {
-        throw CLI::ValidationError("--" + flag, absl::StrCat("'", text, "' is not a whole number from ",
-                                                             least, automatic ? ", or auto" : ""));
-      }
-      *value = static_cast<Held>(number);
-    });
-  }
-  void AddSeconds(const std::string& flag, const std::string& shown_default, const std::string& help,
-                  absl::Duration* value) {
-    AddText(flag, "SECONDS", shown_default, help, [=](const std::string& text) {
-      double seconds = 0;
-      if (!absl::SimpleAtod(text, &seconds) || !(seconds >= 0) || seconds > 1e9) {
-        throw CLI::ValidationError("--" + flag, "'" + text + "' is not a number of seconds");
-      }
-      *value = absl::Seconds(seconds);
-    });
-  }
-  void AddChoice(const std::string& flag, const std::vector<std::string>& choices,
-                 const std::string& shown_default, const std::string& help,
-                 std::function<void(const std::string&)> set) {
-    const std::string shown = CLI::detail::join(choices, "|");
-    AddText(flag, shown, shown_default, help, [=](const std::string& text) {
-      if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-        throw CLI::ValidationError("--" + flag, "'" + text + "' is none of " + shown);
-      }
-      set(text);
-    });
-  }
-  void AddSwitch(const std::string& flag, const std::string& help, bool* value) {
-    app_.add_flag("--" + flag, *value, help)->envname(VariableOf(flag))->group("Flags");
-  }
-
   void AddDoors() {
     AddText("listen", "HOST:PORT", "127.0.0.1:50051", "gRPC; port 0 picks one",
             [this](const std::string& text) { flags_->app.listen = ParseAddress("--listen", text); });
@@ -211,8 +134,7 @@ class Parser {
     AddText("device", "DEVICE", "auto", "cpu, cuda:N, several with commas, or auto: every GPU, else the CPU",
             [this](const std::string& text) { flags_->load.devices = text; });
     AddChoice("dtype", {"float32", "bfloat16", "float16"}, "as the checkpoint on CUDA, float32 on the CPU",
-              "what the networks compute in",
-              [this](const std::string& text) { flags_->load.dtype = text; });
+              "what the networks compute in", [this](const std::string& text) { flags_->load.dtype = text; });
     AddNumber("workers", 1, "auto", "workers on the CPU; workers × threads ≤ cores; auto: measured",
               &flags_->load.workers);
     AddNumber("threads", 1, "auto", "threads of each of them", &flags_->load.threads);
@@ -244,21 +166,32 @@ class Parser {
     AddSwitch("log-prompts", "tell the prompts in the log, too", &flags_->log.prompts);
   }
 
+  void AddActs() {
+    AddAct("print-config", "print what flags, variables and file add up to as such a file, and leave",
+           &print_config_);
+    AddAct("check", "load the models as a start would, tell of them, and leave, with no address opened",
+           &flags_->check);
+  }
+
   Flags* const flags_;
-  CLI::App app_;
+  bool print_config_ = false;
 };
 
 }  // namespace
 
-std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv) {
+std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv, std::ostream& out,
+                                         std::ostream& err) {
   Flags flags;
   Parser parser(&flags);
   try {
     parser.Parse(argc, argv);
+    const std::string text = parser.TextToPrint();
+    if (text.empty()) return flags;
+    out << text;
+    return kExitClean;
   } catch (const CLI::ParseError& error) {
-    return parser.Exit(error) == 0 ? kExitClean : kExitUsage;
+    return parser.Exit(error, out, err) == 0 ? kExitClean : kExitUsage;
   }
-  return flags;
 }
 
 }  // namespace easel

@@ -2,6 +2,7 @@
 // Options.
 #pragma once
 
+#include <iostream>
 #include <string>
 #include <variant>
 
@@ -23,10 +24,12 @@ struct Flags {
   LogOptions log;
   std::string step_times;  // a file of ModelCosts: read where it is, else written once measured; empty: none
   absl::Duration drain_timeout = absl::Seconds(30);
+  bool check = false;  // load all as a start would, tell of it, and leave
 };
 
 // Flag before variable before file before default; an unknown key is an error. What comes back instead of
-// flags is the exit code, after --help and --version (stdout) or a mistake (stderr).
-std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv);
+// flags is the exit code, after --help, --version and --print-config (on `out`) or a mistake (on `err`).
+std::variant<Flags, ExitCode> ParseFlags(int argc, const char* const* argv, std::ostream& out = std::cout,
+                                         std::ostream& err = std::cerr);
 
 }  // namespace easel

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "model/io/checkpoint.h"
@@ -96,7 +97,7 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
     layout = {std::max(1, cores / *options.threads), *options.threads};
   } else {
     for (const LoadedModel& model : models) {
-      if (model.model.pipeline->device().is_cpu()) return ChooseCpuLayout(*model.model.pipeline, cores);
+      if (OnCpu(model)) return ChooseCpuLayout(*model.model.pipeline, cores);
     }
   }
   if (layout.workers * layout.threads > cores) {
@@ -123,12 +124,27 @@ absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& 
     });
     if (known) continue;
     const int rows = max_batch_rows > 0 ? max_batch_rows : MaxBatchRows(device);
-    const CpuLayout here = pipeline->device().is_cpu() ? layout : CpuLayout{};
+    const CpuLayout here = OnCpu(model) ? layout : CpuLayout{};
     EASEL_ASSIGN_OR_RETURN(ModelCosts measured, MeasureCosts(name, *pipeline, here, rows));
     costs.push_back(std::move(measured));
   }
   if (!file.empty() && !exists) EASEL_RETURN_IF_ERROR(WriteModelCosts(file, costs));
   return costs;
+}
+
+bool OnCpu(const LoadedModel& model) { return model.model.pipeline->device().is_cpu(); }
+
+std::vector<std::string> Describe(const LoadOptions& options, const std::vector<LoadedModel>& models) {
+  std::vector<std::string> lines;
+  for (const LoadedModel& model : models) {
+    const auto& [name, pipeline] = model.model;
+    const auto source = std::find_if(options.models.begin(), options.models.end(),
+                                     [&name](const ModelSource& each) { return each.name == name; });
+    lines.push_back(absl::StrFormat("model %s: %s on %s, %d MiB of weights, loaded in %.1f s", name,
+                                    source->directory, pipeline->device().str(),
+                                    pipeline->info().weight_bytes >> 20, model.load_seconds));
+  }
+  return lines;
 }
 
 }  // namespace easel

@@ -46,4 +46,8 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
 absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& models, const CpuLayout& layout,
                                                 int max_batch_rows, const std::string& file);
 
+// A line for each model on each device, for people: name, directory, device, memory, how long it took.
+std::vector<std::string> Describe(const LoadOptions& options, const std::vector<LoadedModel>& models);
+bool OnCpu(const LoadedModel& model);
+
 }  // namespace easel

@@ -1,6 +1,8 @@
 // easeld: flags, signals, App.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "absl/synchronization/notification.h"
@@ -13,12 +15,53 @@
 namespace easel {
 namespace {
 
-int Fail(ExitCode code, const absl::Status& status) {
+ExitCode Fail(ExitCode code, const absl::Status& status) {
   LogError("failed", {{"message", std::string(status.message())}});
   return code;
 }
 
-int Run(const Flags& flags) {
+struct Loaded {
+  std::vector<LoadedModel> models;
+  CpuLayout layout;
+  EngineOptions engine;
+};
+
+// All that a start needs but the addresses. kExitClean, or why not, which the log has then. `step_times` as
+// in Flags.
+ExitCode Load(const Flags& flags, const std::vector<std::string>& devices, const std::string& step_times,
+              Loaded* loaded) {
+  auto models = LoadModels(flags.load, devices);
+  if (!models.ok()) return Fail(kExitModel, models.status());
+  const auto layout = LayoutFor(flags.load, *models);
+  if (!layout.ok())
+    return Fail(absl::IsInvalidArgument(layout.status()) ? kExitUsage : kExitFault, layout.status());
+  auto costs = CostsOf(*models, *layout, flags.engine.max_batch_rows, step_times);
+  if (!costs.ok()) return Fail(kExitFault, costs.status());
+  *loaded = {*std::move(models), *layout, flags.engine};
+  loaded->engine.known_costs = *std::move(costs);
+  return kExitClean;
+}
+
+// --check. Writes no file, and leaves the signals alone: who stops it has not heard that all is well.
+ExitCode Check(const Flags& flags) {
+  const auto devices = ResolveDevices(flags.load.devices);
+  if (!devices.ok()) return Fail(kExitUsage, devices.status());
+  std::error_code error;
+  const bool measured = std::filesystem::exists(flags.step_times, error);
+  Loaded loaded;
+  const ExitCode code = Load(flags, *devices, measured ? flags.step_times : "", &loaded);
+  if (code != kExitClean) return code;
+  for (const std::string& line : Describe(flags.load, loaded.models)) std::cout << line << "\n";
+  if (std::any_of(loaded.models.begin(), loaded.models.end(), OnCpu)) {
+    std::cout << "CPU: workers " << loaded.layout.workers << ", threads of each " << loaded.layout.threads
+              << "\n";
+  }
+  std::cout << "would listen on " << flags.app.listen.ToString() << ", metrics on "
+            << (flags.app.metrics_listen.has_value() ? flags.app.metrics_listen->ToString() : "off") << "\n";
+  return kExitClean;
+}
+
+ExitCode Run(const Flags& flags) {
   std::unique_ptr<App> app;  // outlives the signals, whose thread cuts it short
   std::atomic<bool> serving = false;
   absl::Notification stop;
@@ -33,16 +76,10 @@ int Run(const Flags& flags) {
   auto opened = App::Listen(flags.app);
   if (!opened.ok()) return Fail(kExitAddress, opened.status());
   app = *std::move(opened);
-  auto models = LoadModels(flags.load, *devices);
-  if (!models.ok()) return Fail(kExitModel, models.status());
-  const auto layout = LayoutFor(flags.load, *models);
-  if (!layout.ok())
-    return Fail(absl::IsInvalidArgument(layout.status()) ? kExitUsage : kExitFault, layout.status());
-  auto costs = CostsOf(*models, *layout, flags.engine.max_batch_rows, flags.step_times);
-  if (!costs.ok()) return Fail(kExitFault, costs.status());
-  EngineOptions engine = flags.engine;
-  engine.known_costs = *std::move(costs);
-  app->Serve(*std::move(models), *layout, std::move(engine));
+  Loaded loaded;
+  const ExitCode code = Load(flags, *devices, flags.step_times, &loaded);
+  if (code != kExitClean) return code;
+  app->Serve(std::move(loaded.models), loaded.layout, std::move(loaded.engine));
   serving = true;
 
   LogInfo("serving", {{"address", app->address()}, {"metrics", app->metrics_address()}});
@@ -61,6 +98,7 @@ int Run(const Flags& flags) {
 int main(int argc, char** argv) {
   auto flags = easel::ParseFlags(argc, argv);
   if (const auto* code = std::get_if<easel::ExitCode>(&flags)) return *code;
-  easel::InitLog(std::get<easel::Flags>(flags).log);
-  return easel::Run(std::get<easel::Flags>(flags));
+  const auto& given = std::get<easel::Flags>(flags);
+  easel::InitLog(given.log);
+  return given.check ? easel::Check(given) : easel::Run(given);
 }

@@ -34,7 +34,7 @@ RULES = [
     ("server/inference", rf"server/(?!inference/|service/|engine/engine\.h|image/png\.h|sync/)|{ATEN}|{PROMETHEUS}|{FLAGS_AND_LOG}|{CODECS}"
                          r"|model/(?!model_info\.h|io/status_macros\.h)"),
     ("server/sync", rf"server/(?!sync/)|model/|{ATEN}|{GRPC}|{PROTO}"),
-    ("server/metrics", rf"server/(?!metrics/|sync/|engine/engine_observer\.h|service/service_observer\.h)|{ATEN}|{GRPC}|{PROTO}|model/"),
+    ("server/metrics", rf"server/(?!metrics/|sync/|engine/engine_observer\.h|engine/memory_use\.h|service/service_observer\.h)|{ATEN}|{GRPC}|{PROTO}|model/"),
     ("client", rf"model/(?!image\.h)|tests/|server/(?!image/)|{ATEN}|{PROMETHEUS}|spdlog/"),
 ]
 # Whoever includes gRPC's headers does without ATen's, which take 13 s to read and bring another protobuf.

@@ -45,6 +45,21 @@ const char* StageName(Stage stage) {
   return "";
 }
 
+// A registry some of whose gauges are set when they are asked for.
+class Page : public prometheus::Collectable {
+ public:
+  Page(std::shared_ptr<prometheus::Registry> registry, std::function<void()> refresh)
+      : registry_(std::move(registry)), refresh_(std::move(refresh)) {}
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    refresh_();
+    return registry_->Collect();
+  }
+
+ private:
+  const std::shared_ptr<prometheus::Registry> registry_;
+  const std::function<void()> refresh_;
+};
+
 }  // namespace
 
 PrometheusObserver::PrometheusObserver(const std::string& version)
@@ -69,18 +84,24 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
       forwards_(AddCounters("easel_forwards_total", "Forwards of the network.")),
       forward_rows_(
           AddCounters("easel_forward_rows_total", "Rows of all forwards; a guided picture takes two.")),
+      padded_rows_(
+          AddCounters("easel_forward_rows_padded_total",
+                      "Those of no picture's. Always 0: a forward has just the rows that were asked for.")),
       steps_(AddCounters("easel_steps_total", "Steps done, summed over pictures that have ended.")),
       wasted_steps_(
           AddCounters("easel_steps_wasted_total", "Those of pictures that were cancelled or failed.")),
       deadline_misses_(
           AddCounters("easel_deadline_misses_total", "Pictures dropped because of their deadline.")),
-      deadline_refusals_(AddCounters("easel_deadline_refusals_total",
-                                     "Of those, the ones given up before their deadline had passed, because it could "
-                                     "not be met: when they came (arrival) or later (later).")),
-      wait_error_seconds_(AddHistograms("easel_wait_error_seconds",
-                                        "How far the wait that a picture was first told was from its real one.")),
-      tenant_seconds_(AddCounters("easel_tenant_seconds_total",
-                                  "Workers' time spent on a tenant's pictures; from the 33rd tenant on: `others`.")),
+      deadline_refusals_(
+          AddCounters("easel_deadline_refusals_total",
+                      "Of those, the ones given up before their deadline had passed, because it could "
+                      "not be met: when they came (arrival) or later (later).")),
+      wait_error_seconds_(
+          AddHistograms("easel_wait_error_seconds",
+                        "How far the wait that a picture was first told was from its real one.")),
+      tenant_seconds_(
+          AddCounters("easel_tenant_seconds_total",
+                      "Workers' time spent on a tenant's pictures; from the 33rd tenant on: `others`.")),
       model_up_(AddGauges("easel_model_up", "Whether a device is left that has the model: 1 or 0.")),
       previews_made_(AddCounters("easel_previews_made_total", "Previews made by the workers.")),
       previews_sent_(AddCounters("easel_previews_sent_total", "Previews sent.")),
@@ -91,7 +112,13 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
       bytes_sent_(AddCounters("easel_sent_bytes_total", "Bytes of the generation calls' messages.")),
       load_seconds_(AddGauges("easel_model_load_seconds", "Time that loading the model took.")),
       weights_bytes_(AddGauges("easel_model_weights_bytes", "Memory that the model's weights take.")),
-      build_info_(AddGauges("easel_build_info", "1, with the version as label.")) {
+      memory_allocated_(
+          AddGauges("easel_device_memory_allocated_bytes",
+                    "Memory handed out: by LibTorch's allocator of the GPU; on the CPU by malloc.")),
+      memory_reserved_(AddGauges("easel_device_memory_reserved_bytes",
+                                 "Memory which that allocator holds, handed out or not.")),
+      build_info_(AddGauges("easel_build_info", "1, with the version as label.")),
+      page_(std::make_shared<Page>(registry_, [this] { MeasureMemory(); })) {
   build_info_.Add({{"version", version}}).Set(1);
   waiting_.Add({});
   active_.Add({});
@@ -114,18 +141,54 @@ absl::StatusOr<int> PrometheusObserver::Listen(const std::string& host, int port
   } catch (const std::exception& error) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", host, ":", port, " for metrics"));
   }
-  exposer_->RegisterCollectable(registry_);
+  exposer_->RegisterCollectable(page_);
   return exposer_->GetListeningPorts().front();
 }
 
 std::string PrometheusObserver::Scrape() const {
-  return prometheus::TextSerializer().Serialize(registry_->Collect());
+  return prometheus::TextSerializer().Serialize(page_->Collect());
 }
 
 void PrometheusObserver::SetModel(std::string_view model, double load_seconds, int64_t weight_bytes) {
-  load_seconds_.Add({{"model", Text(model)}}).Set(load_seconds);
-  weights_bytes_.Add({{"model", Text(model)}}).Set(static_cast<double>(weight_bytes));
-  model_up_.Add({{"model", Text(model)}}).Set(1);
+  const prometheus::Labels label = {{"model", Text(model)}};
+  load_seconds_.Add(label).Set(load_seconds);
+  weights_bytes_.Add(label).Set(static_cast<double>(weight_bytes));
+  model_up_.Add(label).Set(1);
+  // A counter that first appears with its first event hides that event from rate().
+  for (Counters* counters : {&admitted_, &padded_rows_, &steps_, &wasted_steps_, &deadline_misses_,
+                             &previews_made_, &previews_sent_, &previews_coalesced_, &images_, &pixels_}) {
+    counters->Add(label);
+  }
+  for (Histograms* histograms : {&queue_seconds_, &first_preview_seconds_, &wait_error_seconds_}) {
+    histograms->Add(label, kSeconds);
+  }
+  for (const char* when : {"arrival", "later"})
+    deadline_refusals_.Add({{"model", Text(model)}, {"when", when}});
+  for (const char* stage : {"tokenize", "encode", "denoise", "preview", "decode", "image_encode"}) {
+    stage_seconds_.Add({{"model", Text(model)}, {"stage", stage}}, kSeconds);
+  }
+}
+
+void PrometheusObserver::SetDevices(std::vector<std::string> devices, UseOfMemory use) {
+  MutexLock lock(&mutex_);
+  devices_ = std::move(devices);
+  use_of_memory_ = std::move(use);
+}
+
+void PrometheusObserver::MeasureMemory() {
+  std::vector<std::string> devices;
+  UseOfMemory use;
+  {
+    MutexLock lock(&mutex_);
+    devices = devices_;
+    use = use_of_memory_;
+  }
+  for (const std::string& device : devices) {
+    const std::optional<MemoryUse> now = use(device);
+    if (!now.has_value()) continue;
+    memory_allocated_.Add({{"device", device}}).Set(static_cast<double>(now->allocated));
+    memory_reserved_.Add({{"device", device}}).Set(static_cast<double>(now->reserved));
+  }
 }
 
 void PrometheusObserver::OnAdmitted(std::string_view model, int jobs) {
@@ -145,8 +208,10 @@ void PrometheusObserver::OnStarted(std::string_view model, double queue_seconds)
   queue_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(queue_seconds);
 }
 
-void PrometheusObserver::OnWaitForetold(std::string_view model, double foretold_seconds, double queue_seconds) {
-  wait_error_seconds_.Add({{"model", Text(model)}}, kSeconds).Observe(std::abs(foretold_seconds - queue_seconds));
+void PrometheusObserver::OnWaitForetold(std::string_view model, double foretold_seconds,
+                                        double queue_seconds) {
+  wait_error_seconds_.Add({{"model", Text(model)}}, kSeconds)
+      .Observe(std::abs(foretold_seconds - queue_seconds));
 }
 
 void PrometheusObserver::OnDeadlineRefused(std::string_view model) {
@@ -167,7 +232,9 @@ void PrometheusObserver::OnTenantServed(std::string_view tenant, double seconds)
   tenant_seconds_.Add({{"tenant", label}}).Increment(seconds);
 }
 
-void PrometheusObserver::OnModelDown(std::string_view model) { model_up_.Add({{"model", Text(model)}}).Set(0); }
+void PrometheusObserver::OnModelDown(std::string_view model) {
+  model_up_.Add({{"model", Text(model)}}).Set(0);
+}
 
 void PrometheusObserver::OnFinished(std::string_view model, absl::StatusCode code,
                                     const JobAccounting& accounting) {

@@ -4,6 +4,7 @@
 // looked up.
 #pragma once
 
+#include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/exposer.h>
 #include <prometheus/family.h>
@@ -13,13 +14,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "server/engine/engine_observer.h"
+#include "server/engine/memory_use.h"
 #include "server/service/service_observer.h"
 #include "server/sync/mutex.h"
 
@@ -35,7 +39,11 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   // The page.
   std::string Scrape() const;
 
+  // A model that is served: from now on its series are on the page, at 0 until something happens.
   void SetModel(std::string_view model, double load_seconds, int64_t weight_bytes);
+  // Devices whose memory the page tells; `use` is asked whenever the page is.
+  using UseOfMemory = std::function<std::optional<MemoryUse>(const std::string& device)>;
+  void SetDevices(std::vector<std::string> devices, UseOfMemory use);
 
   // EngineObserver
   void OnAdmitted(std::string_view model, int jobs) override;
@@ -68,6 +76,7 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Counters& AddCounters(const char* name, const char* help);
   Gauges& AddGauges(const char* name, const char* help);
   Histograms& AddHistograms(const char* name, const char* help);
+  void MeasureMemory();
 
   const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   Counters& requests_;
@@ -85,6 +94,7 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Histograms& batch_occupancy_;
   Counters& forwards_;
   Counters& forward_rows_;
+  Counters& padded_rows_;
   Counters& steps_;
   Counters& wasted_steps_;
   Counters& deadline_misses_;
@@ -100,11 +110,17 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Counters& bytes_sent_;
   Gauges& load_seconds_;
   Gauges& weights_bytes_;
+  Gauges& memory_allocated_;
+  Gauges& memory_reserved_;
   Gauges& build_info_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  const std::shared_ptr<prometheus::Collectable> page_;
 
   Mutex mutex_;
+  std::vector<std::string> devices_ ABSL_GUARDED_BY(mutex_);
+  UseOfMemory use_of_memory_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> tenants_ ABSL_GUARDED_BY(mutex_);  // that have a label of their own
+
+  std::unique_ptr<prometheus::Exposer> exposer_;  // last: its threads ask for the page
 };
 
 }  // namespace easel

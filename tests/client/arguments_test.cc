@@ -258,6 +258,8 @@ TEST(Arguments, HelpAndVersionAreFine) {
   }
   EXPECT_EQ(Left({"--version"}).exit_code, 0);
   EXPECT_THAT(Left({"--version"}).text, HasSubstr("easel "));
+  EXPECT_THAT(Left({"--version"}).text, HasSubstr("\nbuild: "));
+  EXPECT_THAT(Left({"--version"}).text, HasSubstr("\nrevision: "));
 }
 
 }  // namespace

@@ -111,6 +111,29 @@ class InstallTest(unittest.TestCase):
         for wheel in LIBTORCH.parent.glob("*.dist-info/licenses"):
             self.assertTrue(any((self.prefix / "share/doc/easel/licenses" / wheel.parent.stem).iterdir()), wheel)
 
+    @unittest.skipUnless(shutil.which("dpkg-query"), "needs Debian's package lists")
+    def test_notice_names_the_debian_package_of_every_library_that_is_linked(self):
+        part = (self.prefix / "share/doc/easel/NOTICE").read_text().split("Libraries that Easel's tree")[0]
+        rows = [re.split(r"\s{2,}", line.strip()) for line in part.splitlines()]
+        packages = [re.escape(name).replace("\\*", "[a-z]*") for row in rows if len(row) == 3 for name in row[1].split(", ")]
+        self.assertGreater(len(packages), 15)
+        linked = set()
+        for program in ("easeld", "easel"):
+            told = subprocess.run(["ldd", self.prefix / "bin" / program], check=True, capture_output=True, text=True).stdout
+            linked |= {Path(path).resolve() for path in re.findall(r"=> (/\S+)", told)}
+        linked = {path for path in linked if self.prefix.resolve() not in path.parents}
+        self.assertGreater(len(linked), 20)
+        for path in linked:
+            # /lib is /usr/lib; dpkg may know either.
+            for name in (path, Path("/", *path.parts[2:]) if path.parts[1] == "usr" else Path("/usr", *path.parts[1:])):
+                owner = subprocess.run(["dpkg-query", "--search", name], capture_output=True, text=True).stdout.split(":")[0]
+                if owner:
+                    break
+            self.assertTrue(owner, f"{path} is of no package")
+            self.assertTrue(Path(f"/usr/share/doc/{owner}/copyright").exists(), owner)
+            if owner != "libc6":
+                self.assertTrue(any(re.fullmatch(package, owner) for package in packages), f"NOTICE does not name {owner}, which has {path}")
+
     def test_systemd_hears_of_readiness_when_it_serves_and_of_stopping(self):
         for abstract in (False, True):
             with self.subTest(abstract=abstract):
@@ -142,6 +165,11 @@ class InstallTest(unittest.TestCase):
             revision = lines["revision"].removesuffix("-dirty")
             known = subprocess.run(["git", "rev-parse", "--verify", "--quiet", revision + "^{commit}"], cwd=ROOT, capture_output=True)
             self.assertEqual(known.returncode, 0, revision)
+
+        client = subprocess.run([self.prefix / "bin/easel", "--version"], capture_output=True, text=True, timeout=TIMEOUT).stdout
+        of_client = dict(line.split(": ", 1) for line in client.splitlines()[1:])
+        self.assertEqual(client.splitlines()[0].split()[1], done.stdout.splitlines()[0].split()[1])
+        self.assertEqual(of_client, {key: lines[key] for key in ("build", "revision")})
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")
     def test_the_unit_is_valid_and_shut_in(self):

@@ -157,6 +157,61 @@ class EaseldTest(unittest.TestCase):
             self.assertEqual(code, 3, stderr)
             self.assertIn(told, stderr)
 
+    def check(self, *flags, **variables):
+        """Exit code, stdout and stderr of easeld --check."""
+        done = subprocess.run([EASELD, "--check", *flags], capture_output=True, text=True, timeout=TIMEOUT,
+                              env=environment(**variables))
+        return done.returncode, done.stdout, done.stderr
+
+    def test_check_loads_the_models_tells_of_them_and_opens_no_address(self):
+        times = self.directory / "times.json"
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            code, told, log = self.check("--listen", address, "--metrics-listen", address, "--model", f"words={MODEL}",
+                                         "--step-times", str(times))
+        self.assertEqual((code, log), (0, ""))
+        self.assertRegex(told, f"model words: {MODEL} on cpu, \\d+ MiB of weights, loaded in [\\d.]+ s\n")
+        self.assertIn(f"would listen on {address}, metrics on {address}\n", told)
+        self.assertNotIn("\nlistening on", told)
+        self.assertFalse(times.exists())
+
+    def test_check_ends_with_the_code_that_a_start_would_have(self):
+        broken = self.directory / "broken"
+        shutil.copytree(MODEL, broken)
+        (broken / "model_index.json").unlink()
+        times = self.directory / "times.json"
+        times.write_text("{")
+        here = ["--listen", "127.0.0.1:0", "--model", str(MODEL)]
+        for flags, expected, told in [
+            (["--model", str(broken), "--listen", "127.0.0.1:0"], 3, "model_index.json"),
+            ([*here, "--device", "cuda:99"], 2, "cuda:99"),
+            ([*here, "--workers", "4096", "--threads", "4096"], 2, "4096"),
+            ([*here, "--step-times", str(times)], 1, "times.json"),
+            ([*here, "--config", self.config("max-kew = 8\n")], 2, "max-kew"),
+        ]:
+            code, out, log = self.check(*flags, EASEL_METRICS_LISTEN="off")
+            self.assertEqual((code, out), (expected, ""), (flags, log))
+            self.assertIn(told, log)
+            self.assertEqual(fails(*flags)[0], expected, flags)
+
+    def test_what_print_config_prints_serves_the_same(self):
+        words = [EASELD, "--print-config", "--model", f"words={MODEL}", "--max-steps", "77", "--metrics-listen", "off"]
+        printed = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, env=environment(EASEL_LISTEN="127.0.0.1:0"))
+        self.assertEqual((printed.returncode, printed.stderr), (0, ""))
+        process = subprocess.Popen([EASELD, "--config", self.config(printed.stdout)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=environment())
+        line = process.stdout.readline()
+        done = subprocess.run([EASEL, "models", "--json", "--server", line.removeprefix("listening on ").strip()],
+                              capture_output=True, text=True, timeout=TIMEOUT, env=environment())
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=TIMEOUT)
+        self.assertEqual(process.returncode, 0, log)
+        models = json.loads(done.stdout.splitlines()[0])
+        model = models["models"][0] if "models" in models else models
+        self.assertEqual((model["name"], model["limits"]["max_steps"]), ("words", 77))
+
     def test_an_address_in_use_exits_4_and_is_named(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))

@@ -6,12 +6,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <map>
+#include <algorithm>
+#include <random>
+#include <set>
 #include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/metrics/prometheus_observer.h"
 #include "tests/e2e/test_server.h"
 
@@ -55,6 +58,26 @@ double Sum(const std::string& page, const std::string& name, const std::vector<s
     if (wanted && absl::SimpleAtod(line.substr(line.rfind(' ') + 1), &value)) sum += value;
   }
   return sum;
+}
+
+// Every series of the page, with its labels.
+std::set<std::string> Series(const std::string& page) {
+  std::set<std::string> series;
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(page.substr(page.find("\n#")), '\n'))) {
+    if (!line.empty() && line[0] != '#' && line != "\r") series.insert(line.substr(0, line.rfind(' ')));
+  }
+  return series;
+}
+
+// How many of a metric's series have all of `labels`.
+size_t Count(const std::string& page, const std::string& name, const std::vector<std::string>& labels = {}) {
+  const std::set<std::string> series = Series(page);
+  return std::count_if(series.begin(), series.end(), [&](const std::string& each) {
+    return each.substr(0, each.find('{')) == name &&
+           std::all_of(labels.begin(), labels.end(),
+                       [&](const std::string& label) { return absl::StrContains(each, label); });
+  });
 }
 
 TEST(MetricsTest, TellsOfDeadlinesWaitsAndModels) {
@@ -127,6 +150,127 @@ TEST(MetricsTest, CountsWhatHappened) {
   EXPECT_GT(Sum(page, "easel_sent_bytes_total"), 3 * 100);
   EXPECT_EQ(Sum(page, "easel_model_load_seconds"), 0.75);
   EXPECT_EQ(Sum(page, "easel_build_info", {"version=\"test\""}), 1);
+}
+
+// What the contract promises, in its words, and where it is on the page. Each is there from the first picture
+// on, so that rules and dashboards need not ask whether a series exists.
+TEST(MetricsTest, ThePageHasAllThatTheContractNames) {
+  const auto server = Serving(WithMetrics());
+  v1::GenerateRequest request = Staged(4);
+  request.mutable_preview()->set_every_n_steps(2);
+  ASSERT_TRUE(Draw(*server, request).ok());
+  const std::string page = Get(server->app->metrics_address(), "/metrics");
+  const std::string model = "model=\"staged\"", device = "device=\"cpu\"";
+  const auto stage = [](const char* name) { return absl::StrCat("stage=\"", name, "\""); };
+  struct Promise {
+    const char* words;
+    std::string metric;
+    std::vector<std::string> labels;
+  };
+  const std::vector<Promise> promises = {
+      {"requests by code", "easel_requests_total", {model, "code=\"OK\"", "rpc=\"GenerateStream\""}},
+      {"in flight", "easel_requests_in_flight", {"rpc=\"GenerateStream\""}},
+      {"queue depth", "easel_queue_depth", {}},
+      {"queue wait", "easel_queue_seconds_bucket", {model}},
+      {"time to first preview", "easel_first_preview_seconds_bucket", {model}},
+      {"time by stage: tokenize", "easel_stage_seconds_bucket", {model, stage("tokenize")}},
+      {"time by stage: encode", "easel_stage_seconds_bucket", {model, stage("encode")}},
+      {"time by stage: denoise", "easel_stage_seconds_bucket", {model, stage("denoise")}},
+      {"time by stage: decode", "easel_stage_seconds_bucket", {model, stage("decode")}},
+      {"time by stage: image_encode", "easel_stage_seconds_bucket", {model, stage("image_encode")}},
+      {"step seconds by batch size", "easel_step_seconds_bucket", {model, device, "batch=\"1\""}},
+      {"batch occupancy", "easel_batch_occupancy_bucket", {model, device}},
+      {"rows padded", "easel_forward_rows_padded_total", {model}},
+      {"forwards", "easel_forwards_total", {model, device}},
+      {"steps done for work later cancelled", "easel_steps_wasted_total", {model}},
+      {"deadline misses", "easel_deadline_misses_total", {model}},
+      {"deadline refusals", "easel_deadline_refusals_total", {model, "when=\"arrival\""}},
+      {"previews sent", "easel_previews_sent_total", {model}},
+      {"previews coalesced", "easel_previews_coalesced_total", {model}},
+      {"images made", "easel_images_total", {model}},
+      {"pixels made", "easel_pixels_total", {model}},
+      {"bytes sent", "easel_sent_bytes_total", {}},
+      {"model load seconds", "easel_model_load_seconds", {model}},
+      {"weights bytes", "easel_model_weights_bytes", {model}},
+      {"device memory allocated", "easel_device_memory_allocated_bytes", {device}},
+      {"device memory reserved", "easel_device_memory_reserved_bytes", {device}},
+      {"tenant share", "easel_tenant_seconds_total", {"tenant=\"\""}},
+      {"build info", "easel_build_info", {"version=\"test\""}},
+  };
+  for (const Promise& promise : promises) {
+    EXPECT_GT(Count(page, promise.metric, promise.labels), 0) << promise.words;
+  }
+  for (const std::string& series : Series(page)) {
+    if (absl::StartsWith(series, "exposer_")) continue;  // prometheus-cpp's, of its own work
+    EXPECT_TRUE(absl::StartsWith(series, "easel_")) << series;
+  }
+}
+
+TEST(MetricsTest, DevicesTellTheirMemoryEachTimeThePageIsAskedFor) {
+  PrometheusObserver metrics("1.0");
+  int64_t allocated = 5;
+  metrics.SetDevices({"cuda:0", "silent"}, [&](const std::string& device) -> std::optional<MemoryUse> {
+    if (device == "silent") return std::nullopt;
+    return MemoryUse{.allocated = allocated, .reserved = 2 * allocated};
+  });
+  EXPECT_EQ(Sum(metrics.Scrape(), "easel_device_memory_allocated_bytes", {"device=\"cuda:0\""}), 5);
+  allocated = 7;
+  const std::string page = metrics.Scrape();
+  EXPECT_EQ(Sum(page, "easel_device_memory_allocated_bytes", {"device=\"cuda:0\""}), 7);
+  EXPECT_EQ(Sum(page, "easel_device_memory_reserved_bytes", {"device=\"cuda:0\""}), 14);
+  EXPECT_EQ(Count(page, "easel_device_memory_reserved_bytes"), 1);
+}
+
+// Whoever calls, and whatever they ask for: after each kind of call has come once, no series is added.
+TEST(MetricsTest, ThePageStaysAsLongAsItIsUnderRandomTenantsAndModels) {
+  TestServer::Options options = WithMetrics();
+  options.app.trust_tenant_header = true;
+  const auto server = Serving(std::move(options));
+  const auto stub = v1::ImageGeneration::NewStub(server->Channel());
+  std::mt19937 random(1);
+  const auto name = [&random](size_t most, bool printable) {
+    std::string text(1 + random() % most, ' ');
+    for (char& c : text) c = static_cast<char>(printable ? 'a' + random() % 26 : 1 + random() % 126);
+    return text;
+  };
+  std::set<std::string> secrets;  // names that are ours, and must not be labels
+  const auto call = [&](int kind) {
+    v1::GenerateRequest request = Staged(1, random());
+    grpc::ClientContext context;
+    std::string tenant = name(60, true);
+    if (kind == 1) tenant = name(20, true) + " ~!";  // no tenant's name
+    if (kind == 2) request.set_model(name(200, false));
+    if (kind == 3) request.set_sampler(name(30, false));
+    if (kind == 4) request.set_num_inference_steps(0);
+    if (kind == 5) request.set_class_label(kNanClass);
+    if (kind == 6) request.set_request_id(name(20, true));
+    context.AddMetadata("x-easel-tenant", tenant);
+    context.AddMetadata("traceparent",
+                        absl::StrCat("00-", std::string(32, 'a' + random() % 6), "-00f067aa0ba902b7-01"));
+    v1::GenerateResponse response;
+    const grpc::Status status = stub->Generate(&context, request, &response);
+    EXPECT_EQ(status.ok(), kind == 0 || kind == 6) << kind << status.error_message();
+    if (tenant.size() > 5) secrets.insert(tenant);
+    if (kind == 2 && request.model().size() > 5) secrets.insert(request.model());
+  };
+  const auto round = [&](int calls) {
+    for (int i = 0; i < calls; ++i) call(i % 7);
+    for (const char* id : {"no such", "nor this"}) {
+      grpc::ClientContext context;
+      v1::GetGenerationRequest get;
+      get.set_id(absl::StrCat(id, random()));
+      v1::Generation generation;
+      EXPECT_FALSE(stub->GetGeneration(&context, get, &generation).ok());
+    }
+  };
+  round(120);  // more tenants than may have a label
+  secrets.clear();
+  const std::set<std::string> before = Series(Get(server->app->metrics_address(), "/metrics"));
+  round(400);
+  const std::string page = Get(server->app->metrics_address(), "/metrics");
+  EXPECT_EQ(Series(page), before);
+  EXPECT_GT(secrets.size(), 200);
+  for (const std::string& secret : secrets) EXPECT_FALSE(absl::StrContains(page, secret)) << secret;
 }
 
 TEST(MetricsTest, CountsTheCallsOfDetachedGenerations) {
