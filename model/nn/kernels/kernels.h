@@ -38,8 +38,10 @@ struct CpuKernels {
   void (*pack_convolution)(const float* weight, int64_t out, int64_t in, float* packed);
   // y (height, width, out) = the convolution of x (height, width, in) + bias (out) + add (as y; null: 0), for `count` of the
   // ceil(height / 2) · ceil(width / 2) tiles from the `first` on. `scratch` has room for 16 · count · (in + out) numbers.
-  void (*convolve)(const float* x, int64_t height, int64_t width, int64_t in, const float* packed, const float* bias, const float* add,
-                   int64_t out, int64_t first, int64_t count, float* scratch, float* y);
+  // `doubled`: x is (height / 2, width / 2, in), and each of its pixels stands for 2×2; that takes 9 of the 16 products. Both sides are
+  // even then.
+  void (*convolve)(const float* x, int64_t height, int64_t width, int64_t in, bool doubled, const float* packed, const float* bias,
+                   const float* add, int64_t out, int64_t first, int64_t count, float* scratch, float* y);
   // Of each channel of x (pixels, channels): Σ x, and Σ (x − mean)² about the mean of these pixels.
   void (*channel_moments)(const float* x, int64_t pixels, int64_t channels, float* sums, float* squares);
   // y = silu(x · scale + shift) for (pixels, channels); silu(v) = v / (1 + exp(−v)).

@@ -84,8 +84,9 @@ inline void ResultsOf(const float* products, int64_t apart, int64_t c, const flo
   }
 }
 
-void Convolve(const float* x, int64_t height, int64_t width, int64_t in, const float* packed, const float* bias, const float* add,
-              int64_t out, int64_t first, int64_t count, float* scratch, float* y) {
+void Convolve(const float* x, int64_t height, int64_t width, int64_t in, bool doubled, const float* packed, const float* bias,
+              const float* add, int64_t out, int64_t first, int64_t count, float* scratch, float* y) {
+  const int64_t halved = doubled ? 1 : 0;  // bits that a place in the doubled picture loses in x
   const int64_t across = (width + 1) / 2, padded = (out + kPanel - 1) / kPanel * kPanel;
   float* products = scratch + kTaps * count * in;
   for (int64_t tile = 0; tile < count; ++tile) {
@@ -94,7 +95,7 @@ void Convolve(const float* x, int64_t height, int64_t width, int64_t in, const f
     for (int p = 0; p < kTaps; ++p) {
       const int64_t row = top + p / 4 - 1, column = left + p % 4 - 1;
       const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-      pixels[p] = inside ? x + (row * width + column) * in : nullptr;
+      pixels[p] = inside ? x + ((row >> halved) * (width >> halved) + (column >> halved)) * in : nullptr;
     }
     float* taps = scratch + tile * in;
     int64_t c = 0;
@@ -102,6 +103,11 @@ void Convolve(const float* x, int64_t height, int64_t width, int64_t in, const f
     for (; c < in; ++c) TapsOf<Single>(pixels, c, taps, count * in);
   }
   for (int t = 0; t < kTaps; ++t) {
+    // The middle two rows and columns of a tile of a doubled picture are the same: their difference is 0.
+    if (doubled && (t / 4 == 2 || t % 4 == 2)) {
+      for (int64_t i = 0; i < count * out; ++i) products[t * count * out + i] = 0;
+      continue;
+    }
     Multiply(scratch + t * count * in, count, in, packed + t * padded * in, nullptr, out, products + t * count * out);
   }
   for (int64_t tile = 0; tile < count; ++tile) {
