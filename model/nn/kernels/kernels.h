@@ -31,6 +31,9 @@ struct CpuKernels {
   // y = x + gate · update for (groups, rows, dim); gate: (groups, dim), groups apart by the stride.
   void (*gated_add)(const float* x, const float* update, int64_t groups, int64_t rows, int64_t dim, const float* gate,
                     int64_t stride, float* y);
+  // y = gelu(x) in tanh's approximation, n numbers: x / (1 + exp(−2u)) with u = √(2/π) · (x + 0.044715 x³). Each has the same bits at
+  // any place.
+  void (*gelu)(const float* x, int64_t n, float* y);
 
   // Pictures are (height, width, channels): channels-last. A 3×3 convolution with stride 1 and padding 1, by Winograd's F(2×2, 3×3)
   // (https://arxiv.org/abs/1509.09308): tiles of 2×2 results, each 16 products over the channels in place of 36.

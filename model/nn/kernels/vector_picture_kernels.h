@@ -151,22 +151,6 @@ void ChannelMoments(const float* x, int64_t pixels, int64_t channels, float* sum
   }
 }
 
-// exp(x) for x from -87 to 88 (beyond: of the nearest of those), to 2 units in the last place. x = n·ln 2 + r with a whole n: the
-// sum with 1.5 · 2²³ leaves n in the low bits, from where a shift takes it to the exponent.
-inline Vector Exp(Vector x) {
-  typedef int Ints __attribute__((vector_size(EASEL_VECTOR_BYTES)));
-  const Vector magic = Splat(12582912.0f);
-  x = x < Splat(-87.0f) ? Splat(-87.0f) : x;
-  x = x > Splat(88.0f) ? Splat(88.0f) : x;
-  const Vector shifted = x * Splat(1.44269504f) + magic, n = shifted - magic;
-  const Vector r = (x - n * Splat(0.693359375f)) - n * Splat(-2.12194440e-4f);
-  constexpr float kCephes[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-  Vector power = Splat(1.9875691500e-4f);
-  for (const float coefficient : kCephes) power = power * r + Splat(coefficient);
-  power = power * r * r + r + Splat(1);
-  return (Vector)((Ints)power + ((Ints)shifted << 23));
-}
-
 void ScaledSilu(const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift, float* y) {
   for (int64_t p = 0; p < pixels; ++p, x += channels, y += channels) {
     int64_t c = 0;
