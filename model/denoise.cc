@@ -29,10 +29,6 @@ at::Tensor Forward(const Transformer& transformer, const Row* begin, const Row* 
 
 }  // namespace
 
-void ForEachInTurn(int n, const std::function<void(int)>& task) {
-  for (int i = 0; i < n; ++i) task(i);
-}
-
 int RowCount(const std::vector<DenoiseInput>& inputs) {
   int rows = 0;
   for (const DenoiseInput& input : inputs)

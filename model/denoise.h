@@ -1,10 +1,10 @@
 // One forward of the network for many generations: the only batched computation. A pure function.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "model/conditioning/conditioning.h"
+#include "model/nn/spread.h"
 #include "model/sampling/guidance.h"
 #include "model/sampling/sampler.h"
 #include "model/transformers/transformer.h"
@@ -18,12 +18,6 @@ struct DenoiseInput {
   const Conditioning* unconditional = nullptr;  // one row; null: no guidance, the conditional row alone
   Guidance guidance;
 };
-
-// Calls task(i) for every i in [0, n), perhaps on several threads, and returns when all are done. Chosen by
-// whoever owns threads; model/ has none. Each call must itself use one intra-op thread for a row to keep its
-// bits in any batch.
-using ForEach = std::function<void(int n, const std::function<void(int)>& task)>;
-void ForEachInTurn(int n, const std::function<void(int)>& task);
 
 // How many rows the inputs take: 1 or 2 each.
 int RowCount(const std::vector<DenoiseInput>& inputs);

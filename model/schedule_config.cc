@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kMaxTrainTimesteps = 1000000;
 
-// The classes, each with the sampler that it is.
+// The classes, each with the sampler that it is; DPM-Solver++ is several.
 constexpr struct {
   const char* name;
   const char* sampler;
@@ -25,7 +25,7 @@ constexpr struct {
 } kClasses[] = {{"FlowMatchEulerDiscreteScheduler", "euler", true},
                 {"FlowMatchHeunDiscreteScheduler", "heun", true},
                 {"DDIMScheduler", "ddim", false},
-                {"DPMSolverMultistepScheduler", "dpmpp_2m", false},
+                {"DPMSolverMultistepScheduler", nullptr, false},
                 {"EulerDiscreteScheduler", "euler", false},
                 {"HeunDiscreteScheduler", "heun", false}};
 
@@ -65,10 +65,23 @@ int64_t TrainTimesteps(JsonObject& config) {
   return count;
 }
 
-// What DPMSolverMultistepScheduler reads, betas or flow.
-void CheckDpmSolver(JsonObject& config) {
-  if (config.Int("solver_order", 2) != 2) config.Fail("solver_order", "must be 2");
-  OneOf(config, "algorithm_type", {"dpmsolver++"});
+// The sampler that DPMSolverMultistepScheduler is by such a file.
+std::string DpmSolverName(JsonObject& config) {
+  const int64_t order = config.Int("solver_order", 2);
+  if (order < 1 || order > 3) config.Fail("solver_order", "must be 1, 2 or 3");
+  const bool stochastic =
+      OneOf(config, "algorithm_type", {"dpmsolver++", "sde-dpmsolver++"}) == "sde-dpmsolver++";
+  if (order == 3) {
+    if (stochastic) config.Fail("solver_order", "3 is not served with sde-dpmsolver++");
+    if (!config.Bool("lower_order_final", true))
+      config.Fail("lower_order_final", "false is not served with a solver_order of 3");
+  }
+  return absl::StrCat("dpmpp_", order, stochastic ? "m_sde" : "m");
+}
+
+// What DPMSolverMultistepScheduler reads, betas or flow, to be `sampler`.
+void CheckDpmSolver(JsonObject& config, std::string_view sampler) {
+  if (DpmSolverName(config) != sampler) config.Fail("solver_order", "and algorithm_type are another sampler's");
   OneOf(config, "solver_type", {"midpoint", "logrho", "bh1", "bh2"});  // the others are midpoint there too
   OneOf(config, "final_sigmas_type", {"zero"});
   RefuseTrue(config, {"thresholding", "use_lu_lambdas", "use_exponential_sigmas", "use_beta_sigmas"});
@@ -98,13 +111,14 @@ absl::StatusOr<ScheduleConfig> ReadFlow(JsonObject& config, const std::string& o
   FlowSchedule flow;
   flow.convention = convention;
   flow.num_train_timesteps = TrainTimesteps(config);
-  flow.shift = Positive(config, own == "dpmpp_2m" ? "flow_shift" : "shift", 1, kMaxFlowShift);
+  const bool dpm_solver = own != "euler" && own != "heun";
+  flow.shift = Positive(config, dpm_solver ? "flow_shift" : "shift", 1, kMaxFlowShift);
   if (own == "euler") {
     RefuseTrue(config, {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas",
                         "stochastic_sampling"});
     if (config.Number("shift_terminal", 0) != 0) config.Fail("shift_terminal", "is not served");
-  } else if (own == "dpmpp_2m") {
-    CheckDpmSolver(config);
+  } else if (dpm_solver) {
+    CheckDpmSolver(config, own);
     RefuseTrue(config, {"use_karras_sigmas"});
     const std::string prediction = config.String("prediction_type", "epsilon");
     if (prediction != "flow_prediction") {
@@ -114,22 +128,23 @@ absl::StatusOr<ScheduleConfig> ReadFlow(JsonObject& config, const std::string& o
   }
   if (own != "heun" && config.Bool("use_dynamic_shifting", false)) {
     flow.dynamic = ReadDynamicShift(config, own == "euler");
-    if (own == "dpmpp_2m" && !flow.dynamic->exponential)
+    if (dpm_solver && !flow.dynamic->exponential)
       config.Fail("time_shift_type", "must be exponential");
   }
   EASEL_RETURN_IF_ERROR(config.status());
 
   std::vector<std::string> samplers = {own};
-  for (const char* sampler : {"euler", "heun", "dpmpp_2m"}) {
-    // DPMSolverMultistepScheduler knows the exponential shift alone.
-    if (sampler == std::string_view("dpmpp_2m") && flow.dynamic && !flow.dynamic->exponential) continue;
+  for (const char* sampler : {"euler", "heun"}) {
     if (sampler != own) samplers.push_back(sampler);
   }
+  // DPMSolverMultistepScheduler knows the exponential shift alone.
+  if (!dpm_solver && !(flow.dynamic && !flow.dynamic->exponential)) samplers.push_back("dpmpp_2m");
   return ScheduleConfig{NoiseSchedule(flow, std::move(samplers)), PredictionKind::kVelocity};
 }
 
 BetaSchedule ReadBetas(JsonObject& config, std::string_view sampler) {
-  const bool ddim = sampler == "ddim", dpm_solver = sampler == "dpmpp_2m", heun = sampler == "heun";
+  const bool ddim = sampler == "ddim", heun = sampler == "heun";
+  const bool dpm_solver = !ddim && !heun && sampler != "euler";
   RefuseValue(config, {"trained_betas"});
   const int64_t count = TrainTimesteps(config);
   const double start = Positive(config, "beta_start", heun ? 0.00085 : 0.0001, 0.999);
@@ -167,7 +182,7 @@ BetaSchedule ReadBetas(JsonObject& config, std::string_view sampler) {
         Positive(config, "clip_sample_range", 1, std::numeric_limits<double>::infinity());
   }
   if (dpm_solver) {
-    CheckDpmSolver(config);
+    CheckDpmSolver(config, sampler);
     RefuseTrue(config, {"use_flow_sigmas"});
     schedule.lambda_min_clipped = config.Number("lambda_min_clipped", schedule.lambda_min_clipped);
     schedule.round_karras_times = curve != "squaredcos_cap_v2";
@@ -206,8 +221,9 @@ absl::StatusOr<ScheduleConfig> ReadScheduleConfig(JsonObject& config, const Flow
   std::vector<std::string> known;
   for (const auto& row : kClasses) {
     if (class_name == row.name) {
-      const std::string own = row.sampler;
-      const bool is_flow = row.is_flow || (own == "dpmpp_2m" && config.Bool("use_flow_sigmas", false));
+      const bool dpm_solver = row.sampler == nullptr;
+      const std::string own = dpm_solver ? DpmSolverName(config) : row.sampler;
+      const bool is_flow = row.is_flow || (dpm_solver && config.Bool("use_flow_sigmas", false));
       return is_flow ? ReadFlow(config, own, convention) : ReadDdpm(config, own);
     }
     known.push_back(row.name);

@@ -4,11 +4,14 @@
 //   class in the file                   default    with it
 //   FlowMatchEulerDiscreteScheduler     euler      heun, dpmpp_2m        flow
 //   FlowMatchHeunDiscreteScheduler      heun       euler, dpmpp_2m       flow
-//   DPMSolverMultistepScheduler         dpmpp_2m   euler, heun           flow, with use_flow_sigmas
-//                                       dpmpp_2m   euler, heun, ddim     betas
+//   DPMSolverMultistepScheduler         dpmpp_2m*  euler, heun           flow, with use_flow_sigmas
+//                                       dpmpp_2m*  euler, heun, ddim     betas
 //   DDIMScheduler                       ddim       euler, heun, dpmpp_2m betas
 //   EulerDiscreteScheduler              euler      heun, ddim, dpmpp_2m  betas
 //   HeunDiscreteScheduler               heun       euler, ddim, dpmpp_2m betas
+//
+// * Or as its solver_order says dpmpp_1m, dpmpp_3m; with algorithm_type sde-dpmsolver++ dpmpp_1m_sde,
+//   dpmpp_2m_sde.
 #pragma once
 
 #include "absl/status/statusor.h"

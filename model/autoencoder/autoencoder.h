@@ -5,7 +5,8 @@
 
 namespace easel {
 
-// Immutable once built; may be called from several threads at once.
+// Immutable once built; may be called from several threads at once. Spreads what it can (nn/spread.h): a picture has the same bits
+// on any number of threads, where each uses one intra-op thread.
 class Autoencoder {
  public:
   virtual ~Autoencoder() = default;

@@ -12,6 +12,7 @@
 #include "model/autoencoder/tiling.h"
 #include "model/nn/layers.h"
 #include "model/nn/packed_convolution.h"
+#include "model/nn/spread.h"
 
 namespace easel {
 namespace {
@@ -22,6 +23,7 @@ constexpr int64_t kMaxChannels =
 constexpr int64_t kMaxLayers = 64;
 constexpr int64_t kMaxLevels = 10;
 constexpr int64_t kMaxSampleSize = 1 << 16;
+constexpr int64_t kQueriesAtOnce = 256;
 
 struct ResnetBlock {
   ResnetBlock(const Weights& weights, int64_t in, int64_t out, int64_t groups, Packing packing)
@@ -29,7 +31,7 @@ struct ResnetBlock {
         conv1(weights / "conv1", in, out, packing),
         norm2(weights / "norm2", groups, out, kEps),
         conv2(weights / "conv2", out, out, packing) {
-    if (in != out) conv_shortcut.emplace(weights / "conv_shortcut", in, out, /*kernel=*/1);
+    if (in != out) conv_shortcut.emplace(weights / "conv_shortcut", in, out, packing);
   }
 
   at::Tensor operator()(const at::Tensor& x) const {
@@ -41,8 +43,18 @@ struct ResnetBlock {
   Conv3x3 conv1;
   GroupNorm norm2;
   Conv3x3 conv2;
-  std::optional<Conv2d> conv_shortcut;
+  std::optional<Conv1x1> conv_shortcut;
 };
+
+// Attention of one head, (B, L, C) each, in pieces (nn/spread.h).
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  if (!q.device().is_cpu() || q.requires_grad()) return MultiHeadAttention(q, k, v, /*heads=*/1);
+  std::vector<at::Tensor> pieces((q.size(1) + kQueriesAtOnce - 1) / kQueriesAtOnce);
+  InPieces(q.size(1), kQueriesAtOnce, [&](int64_t begin, int64_t end) {
+    pieces[begin / kQueriesAtOnce] = MultiHeadAttention(q.narrow(1, begin, end - begin), k, v, /*heads=*/1);
+  });
+  return at::cat(pieces, 1);
+}
 
 // Self-attention over the positions, one head. Checkpoints of diffusers before 0.18 spell the projections
 // otherwise.
@@ -52,7 +64,7 @@ struct Attention {
 
   at::Tensor operator()(const at::Tensor& x) const {
     const at::Tensor h = group_norm(x).flatten(2).transpose(1, 2);  // (B, h·w, C)
-    const at::Tensor out = to_out(MultiHeadAttention(to_q(h), to_k(h), to_v(h), /*heads=*/1));  // (B, h·w, C)
+    const at::Tensor out = to_out(Attend(to_q(h), to_k(h), to_v(h)));  // (B, h·w, C)
     return x + out.transpose(1, 2).reshape(x.sizes());
   }
 
@@ -100,10 +112,6 @@ struct Level {
 
 at::Tensor Downsample(const Conv2d& conv, const at::Tensor& x) {
   return conv(at::constant_pad_nd(x, {0, 1, 0, 1}));  // right and bottom only, as the networks were trained
-}
-
-at::Tensor Upsample(const Conv3x3& conv, const at::Tensor& x) {
-  return conv(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}));
 }
 
 }  // namespace
@@ -187,7 +195,7 @@ struct AutoencoderKL::Decoder {
     h = mid_block(h);
     for (const Level& level : up_blocks) {
       for (const ResnetBlock& resnet : level.resnets) h = resnet(h);
-      if (level.upsample) h = Upsample(*level.upsample, h);
+      if (level.upsample) h = level.upsample->OfDoubled(h);
     }
     return conv_out(SiluOfNorm(conv_norm_out, h));  // (B, 3, H, W)
   }

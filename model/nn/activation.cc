@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "model/nn/kernels/kernels.h"
+
 namespace easel {
 namespace {
 
@@ -25,6 +27,13 @@ at::Tensor Silu(const at::Tensor& x) {
 }
 
 at::Tensor Gelu(const at::Tensor& x, std::string_view approximate) {
+  const CpuKernels* kernels = FastestCpuKernels();
+  if (approximate == "tanh" && kernels != nullptr && x.device().is_cpu() && x.scalar_type() == at::kFloat &&
+      !(at::GradMode::is_enabled() && x.requires_grad())) {
+    const at::Tensor from = x.contiguous(), y = at::empty_like(from);
+    kernels->gelu(from.const_data_ptr<float>(), from.numel(), y.mutable_data_ptr<float>());
+    return y;
+  }
   const c10::string_view kind(approximate.data(), approximate.size());
   return WithoutRemainder(x, [kind](const at::Tensor& t) { return at::gelu(t, kind); });
 }

@@ -1,7 +1,6 @@
 #include "model/nn/packed_convolution.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "model/nn/kernels/kernels.h"
+#include "model/nn/spread.h"
 
 namespace easel {
 namespace {
@@ -24,14 +24,6 @@ at::Tensor ChannelsLast(const at::Tensor& x) { return x.contiguous(at::MemoryFor
 
 at::Tensor EmptyPictures(at::IntArrayRef shape, const at::Tensor& like) {
   return at::empty(shape, like.options().memory_format(at::MemoryFormat::ChannelsLast));
-}
-
-// Calls task(begin, end) for pieces of [0, n), on the intra-op threads.
-template <typename Task>
-void InPieces(int64_t n, int64_t piece, const Task& task) {
-  at::parallel_for(0, (n + piece - 1) / piece, 1, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) task(i * piece, std::min(n, (i + 1) * piece));
-  });
 }
 
 }  // namespace
@@ -54,27 +46,49 @@ Conv3x3::Conv3x3(const Weights& weights, int64_t in, int64_t out, Packing packin
 }
 
 at::Tensor Conv3x3::operator()(const at::Tensor& x, const at::Tensor& add) const {
-  if (!packed.defined()) {
-    const at::Tensor y = at::conv2d(x, weight, bias, {1, 1}, {1, 1});
-    return add.defined() ? y + add : y;
-  }
+  if (packed.defined()) return Packed(x, /*doubled=*/false, add);
+  const at::Tensor y = at::conv2d(x, weight, bias, {1, 1}, {1, 1});
+  return add.defined() ? y + add : y;
+}
+
+at::Tensor Conv3x3::OfDoubled(const at::Tensor& x) const {
+  if (packed.defined()) return Packed(x, /*doubled=*/true, {});
+  return at::conv2d(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
+}
+
+at::Tensor Conv3x3::Packed(const at::Tensor& x, bool doubled, const at::Tensor& add) const {
   TORCH_CHECK(Fits(x) && x.dim() == 4 && x.size(1) == in, "a packed convolution of ", in, " channels cannot take ", x.sizes(), " of ",
               x.scalar_type());
   TORCH_CHECK(!(x.requires_grad() && at::GradMode::is_enabled()), "a packed convolution is not to be trained through");
-  const int64_t height = x.size(2), width = x.size(3), tiles = (height + 1) / 2 * ((width + 1) / 2);
+  const int64_t times = doubled ? 2 : 1, height = times * x.size(2), width = times * x.size(3);
+  const int64_t tiles = (height + 1) / 2 * ((width + 1) / 2);
   const at::Tensor from = ChannelsLast(x), added = add.defined() ? ChannelsLast(add) : add;
   at::Tensor y = EmptyPictures({x.size(0), out, height, width}, x);
   for (int64_t picture = 0; picture < x.size(0); ++picture) {
-    const float* source = from.const_data_ptr<float>() + picture * height * width * in;
+    const float* source = from.const_data_ptr<float>() + picture * x.size(2) * x.size(3) * in;
     const float* addend = added.defined() ? added.const_data_ptr<float>() + picture * height * width * out : nullptr;
     float* target = y.mutable_data_ptr<float>() + picture * height * width * out;
     InPieces(tiles, kTilesAtOnce, [&](int64_t begin, int64_t end) {
       at::Tensor scratch = at::empty({kTaps * (end - begin) * (in + out)}, at::kFloat);
-      FastestCpuKernels()->convolve(source, height, width, in, packed.const_data_ptr<float>(), bias.const_data_ptr<float>(), addend,
-                                    out, begin, end - begin, scratch.mutable_data_ptr<float>(), target);
+      FastestCpuKernels()->convolve(source, height, width, in, doubled, packed.const_data_ptr<float>(), bias.const_data_ptr<float>(),
+                                    addend, out, begin, end - begin, scratch.mutable_data_ptr<float>(), target);
     });
   }
   return y;
+}
+
+Conv1x1::Conv1x1(const Weights& weights, int64_t in, int64_t out, Packing packing)
+    : weight(weights.Take("weight", {out, in, 1, 1}, Init::kKaimingUniform)), bias(weights.Take("bias", {out}, Init::kZeros)) {
+  if (packing == Packing::kYes) packed = PackedWeight(weight.flatten(1));
+  if (!packed.defined()) return;
+  bias = bias.contiguous();
+  weight = at::Tensor();
+}
+
+at::Tensor Conv1x1::operator()(const at::Tensor& x) const {
+  if (!packed.defined()) return at::conv2d(x, weight, bias);
+  const at::Tensor y = packed.Multiply(x.permute({0, 2, 3, 1}), bias);  // (B·H·W, out)
+  return y.view({x.size(0), x.size(2), x.size(3), packed.out()}).permute({0, 3, 1, 2});
 }
 
 at::Tensor SiluOfNorm(const GroupNorm& norm, const at::Tensor& x) {

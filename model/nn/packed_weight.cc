@@ -4,8 +4,14 @@
 #include <ATen/core/grad_mode.h>
 
 #include "model/nn/kernels/kernels.h"
+#include "model/nn/spread.h"
 
 namespace easel {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 240;  // those for which the kernels read the weights once, whatever their tile
+
+}  // namespace
 
 PackedWeight::PackedWeight(const at::Tensor& weight) {
   const CpuKernels* kernels = FastestCpuKernels();
@@ -26,8 +32,11 @@ at::Tensor PackedWeight::Multiply(const at::Tensor& x, const at::Tensor& bias) c
   TORCH_CHECK(!(x.requires_grad() && at::GradMode::is_enabled()), "a packed weight is not to be trained through");
   const at::Tensor from = x.contiguous();
   at::Tensor y = at::empty({from.numel() / in_, out_}, at::kFloat);
-  FastestCpuKernels()->multiply(from.const_data_ptr<float>(), y.size(0), in_, packed_.const_data_ptr<float>(),
-                                bias.defined() ? bias.const_data_ptr<float>() : nullptr, out_, y.mutable_data_ptr<float>());
+  InPieces(y.size(0), kRowsAtOnce, [&](int64_t begin, int64_t end) {
+    FastestCpuKernels()->multiply(from.const_data_ptr<float>() + begin * in_, end - begin, in_, packed_.const_data_ptr<float>(),
+                                  bias.defined() ? bias.const_data_ptr<float>() : nullptr, out_,
+                                  y.mutable_data_ptr<float>() + begin * out_);
+  });
   return y;
 }
 

@@ -10,9 +10,11 @@
 namespace easel {
 namespace {
 
+bool IsDpmSolver(std::string_view sampler) { return sampler.starts_with("dpmpp_"); }
+
 TimeGrid BetaGrid(std::string_view sampler, const BetaSchedule& betas, int steps) {
   if (sampler == "ddim") return DdimGrid(betas, steps);
-  if (sampler == "dpmpp_2m") return DpmSolverGrid(betas, steps);
+  if (IsDpmSolver(sampler)) return DpmSolverGrid(betas, steps);
   return EulerGrid(betas, steps);
 }
 
@@ -62,7 +64,7 @@ absl::StatusOr<TimeGrid> NoiseSchedule::Grid(std::string_view sampler, int steps
       const int64_t patch = flow.convention.patch_size;
       const int64_t tokens = (height / patch) * (width / patch);
       grid =
-          sampler == "dpmpp_2m" ? FlowDpmSolverGrid(flow, steps, tokens) : FlowEulerGrid(flow, steps, tokens);
+          IsDpmSolver(sampler) ? FlowDpmSolverGrid(flow, steps, tokens) : FlowEulerGrid(flow, steps, tokens);
       break;
     }
     case NoisePath::kBetas: {

@@ -27,9 +27,9 @@ class NoiseSchedule {
   NoiseSchedule() = default;  // kEasel
   // kEasel. `shift`: a model's default; > 0.
   explicit NoiseSchedule(double shift) : shift_(shift) {}
-  // `samplers`: of "euler", "heun", "dpmpp_2m", the default first.
+  // `samplers`: of "euler", "heun" and those of DPM-Solver++ (sampler.cc), the default first.
   NoiseSchedule(FlowSchedule flow, std::vector<std::string> samplers);
-  // Each sampler ("euler", "heun", "ddim", "dpmpp_2m") with its own reading, the default first.
+  // Each sampler (of sampler.cc) with its own reading, the default first.
   explicit NoiseSchedule(std::vector<std::pair<std::string, BetaSchedule>> betas);
 
   NoisePath path() const;

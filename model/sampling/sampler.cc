@@ -19,10 +19,18 @@ struct Entry {
   const char* name;
   std::unique_ptr<Sampler> (*make)(const SamplerOptions& options, TimeGrid grid, at::Tensor noise);
 };
+template <int order, bool stochastic>
+std::unique_ptr<Sampler> MakeDpmSolver(const SamplerOptions& options, TimeGrid grid, at::Tensor noise) {
+  return MakeDpmSolverSampler({order, stochastic}, options, std::move(grid), std::move(noise));
+}
 constexpr Entry kSamplers[] = {{"euler", MakeEulerSampler},
                                {"heun", MakeHeunSampler},
                                {"ddim", MakeDdimSampler},
-                               {"dpmpp_2m", MakeDpmSolverSampler}};
+                               {"dpmpp_2m", MakeDpmSolver<2, false>},
+                               {"dpmpp_1m", MakeDpmSolver<1, false>},
+                               {"dpmpp_3m", MakeDpmSolver<3, false>},
+                               {"dpmpp_1m_sde", MakeDpmSolver<1, true>},
+                               {"dpmpp_2m_sde", MakeDpmSolver<2, true>}};
 
 }  // namespace
 

@@ -44,8 +44,8 @@ struct SamplerOptions {
   int steps = 1;     // ≥ 1
   double shift = 1;  // > 0; of the times, in place of the schedule's own where it takes one
   double eta = 0;    // 0 … 1; ddim alone: how much noise each step adds, 1 as much as DDPM
-  // On the CPU, in the state after `noise` was drawn from it; needed where eta > 0. diffusers goes on with
-  // one generator too.
+  // On the CPU, in the state after `noise` was drawn from it; needed where eta > 0, and of the samplers
+  // whose names end in _sde. diffusers goes on with one generator too.
   at::Generator generator = {};
 };
 

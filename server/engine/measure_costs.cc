@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "model/io/status_macros.h"
+#include "model/nn/spread.h"
 #include "model/pipeline.h"
 #include "server/engine/forward.h"
 #include "server/engine/thread_team.h"
@@ -49,6 +50,9 @@ absl::StatusOr<ModelCosts> Measure(const std::string& name, const Pipeline& pipe
     times.Observe(shape, rows, seconds);
     costs.forwards.push_back({shape, rows, seconds});
   }
+  ThreadTeam team(layout.threads);
+  const ForEach on_team = [&team](int n, const std::function<void(int)>& task) { team.Run(n, task); };
+  const SpreadOver spread(on_team);
   costs.decode_seconds = std::numeric_limits<double>::infinity();
   for (int turn = 0; turn < 2; ++turn) {  // the first is slow
     const absl::Time decoding = absl::Now();

@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
+#include "model/nn/spread.h"
 #include "server/engine/forward.h"
-#include "server/engine/memory_meter.h"
 
 namespace easel {
 
@@ -155,6 +155,16 @@ absl::Status Worker::TooBig(const Active& active, const absl::Status& status) co
                                                    status.message()));
 }
 
+ForEach Worker::OnTeam(const MemoryMeter* meter) {
+  return [this, meter](int n, const std::function<void(int)>& task) {
+    team_->Run(n, [&](int i) {
+      std::optional<MemoryMeter::Watch> watch;
+      if (meter != nullptr) watch.emplace(*meter);
+      task(i);
+    });
+  };
+}
+
 // One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
 absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   const Job& first = batch[0]->job;
@@ -170,14 +180,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
     rows = RowCount(inputs);
     std::optional<MemoryMeter> meter;  // once a shape and count of rows
     if (!options_.memory->KnowsForward(shape, rows)) meter.emplace();
-    const ForEach on_team = [&](int n, const std::function<void(int)>& task) {
-      team_->Run(n, [&](int i) {
-        std::optional<MemoryMeter::Watch> watch;
-        if (meter.has_value()) watch.emplace(*meter);
-        task(i);
-      });
-    };
-    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(), on_team);
+    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(), OnTeam(meter ? &*meter : nullptr));
     AwaitDevice(device_);
     if (meter.has_value()) options_.memory->OnForward(shape, rows, meter->peak_bytes());
     return absl::OkStatus();
@@ -248,11 +251,13 @@ absl::StatusOr<Image> Worker::DecodeMeasured(const Active& active) {
     return absl::InternalError("the latent has values that are not finite");
   const Pipeline& pipeline = PipelineOf(active.job);
   const ForwardShape& shape = active.shape;
-  if (options_.memory->KnowsDecode(shape)) return pipeline.Decode(latent, active.job.spec);
-  const MemoryMeter meter;
-  const MemoryMeter::Watch watch(meter);
+  std::optional<MemoryMeter> meter;  // once a shape
+  std::optional<MemoryMeter::Watch> watch;
+  if (!options_.memory->KnowsDecode(shape)) watch.emplace(meter.emplace());
+  const ForEach on_team = OnTeam(meter ? &*meter : nullptr);
+  const SpreadOver spread(on_team);
   auto image = pipeline.Decode(latent, active.job.spec);
-  if (image.ok()) options_.memory->OnDecode(shape, meter.peak_bytes());
+  if (image.ok() && meter.has_value()) options_.memory->OnDecode(shape, meter->peak_bytes());
   return image;
 }
 
@@ -296,6 +301,8 @@ void Worker::ShowPreview(Active& active) {
   const absl::Time began = options_.now();
   Image preview;
   const absl::Status status = Guarded("preview", [&]() -> absl::Status {
+    const ForEach on_team = OnTeam(/*meter=*/nullptr);
+    const SpreadOver spread(on_team);
     EASEL_ASSIGN_OR_RETURN(
         preview, PipelineOf(active.job)
                      .Preview(active.sampler->Denoised(), active.job.spec, active.job.preview_method));

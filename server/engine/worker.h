@@ -22,6 +22,7 @@
 #include "server/engine/guarded.h"
 #include "server/engine/job.h"
 #include "server/engine/job_queue.h"
+#include "server/engine/memory_meter.h"
 #include "server/engine/outlook.h"
 #include "server/engine/row_caps.h"
 #include "server/engine/thread_team.h"
@@ -99,6 +100,8 @@ class Worker {
   absl::Status Begin(Active& active, const Active* previous);
   void EvaluateOrEnd(const std::vector<Active*>& batch);
   absl::Status EvaluateTogether(const std::vector<Active*>& batch);
+  // Spreads over the team, whose use of memory `meter` counts, unless it is null. Both must live as long.
+  ForEach OnTeam(const MemoryMeter* meter);
   absl::Status TooBig(const Active& active, const absl::Status& status) const;
   absl::StatusOr<Image> DecodeMeasured(const Active& active);
   int RowCap(const ForwardShape& shape) const;

@@ -1,10 +1,9 @@
 // decode_bench CONFIG.json THREADS [DEVICE]: times the decoder of diffusers' AutoencoderKL with random weights: on the CPU in float32 on
-// so many intra-op threads. DEVICE: cpu, or cuda:0 in bfloat16, where it has not been run yet.
+// a worker's team of so many threads. DEVICE: cpu, or cuda:0 in bfloat16, where it has not been run yet.
 //
 // Reads lines "SIDE DECODES" from standard input and answers each with the mean seconds of decoding a picture of SIDE × SIDE pixels,
 // and the most memory so far in bytes.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
@@ -16,6 +15,8 @@
 #include "model/autoencoder/autoencoder_kl.h"
 #include "model/io/json.h"
 #include "model/io/status_macros.h"
+#include "model/nn/spread.h"
+#include "server/engine/thread_team.h"
 #include "tests/bench/bench_device.h"
 #include "tests/bench/random_on.h"
 
@@ -23,8 +24,11 @@ namespace easel {
 namespace {
 
 absl::Status Run(const std::string& path, int threads, c10::Device device) {
-  at::set_num_threads(threads);
+  UseOneIntraOpThread();
   const c10::InferenceMode inference;
+  ThreadTeam team(threads);
+  const ForEach on_team = [&team](int n, const std::function<void(int)>& task) { team.Run(n, task); };
+  const SpreadOver spread(on_team);
   const c10::ScalarType dtype = device.is_cpu() ? at::kFloat : at::kBFloat16;
   EASEL_ASSIGN_OR_RETURN(JsonObject config, JsonObject::Open(path));
   EASEL_ASSIGN_OR_RETURN(const AutoencoderKLParams params, AutoencoderKLParams::FromConfig(config));

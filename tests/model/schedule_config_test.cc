@@ -41,6 +41,20 @@ TEST(ScheduleConfig, TheFilesClassIsTheDefaultSampler) {
   EXPECT_THAT(Samplers("HeunDiscrete"), ElementsAre("heun", "euler", "ddim", "dpmpp_2m"));
 }
 
+TEST(ScheduleConfig, DpmSolverIsTheSamplerOfItsOrderAndAlgorithm) {
+  const std::string sde = R"(, "algorithm_type": "sde-dpmsolver++")";
+  const std::string flow = R"(, "use_flow_sigmas": true, "prediction_type": "flow_prediction")";
+  EXPECT_THAT(Samplers("DPMSolverMultistep", R"(, "solver_order": 1)"),
+              ElementsAre("dpmpp_1m", "euler", "heun", "ddim"));
+  EXPECT_THAT(Samplers("DPMSolverMultistep", R"(, "solver_order": 3)"),
+              ElementsAre("dpmpp_3m", "euler", "heun", "ddim"));
+  EXPECT_THAT(Samplers("DPMSolverMultistep", sde), ElementsAre("dpmpp_2m_sde", "euler", "heun", "ddim"));
+  EXPECT_THAT(Samplers("DPMSolverMultistep", sde + R"(, "solver_order": 1)"),
+              ElementsAre("dpmpp_1m_sde", "euler", "heun", "ddim"));
+  EXPECT_THAT(Samplers("DPMSolverMultistep", flow + R"(, "solver_order": 3)"),
+              ElementsAre("dpmpp_3m", "euler", "heun"));
+}
+
 TEST(ScheduleConfig, PathPredictionAndShift) {
   ScheduleConfig flow = Read("FlowMatchEulerDiscrete", R"(, "shift": 3)").value();
   EXPECT_EQ(flow.schedule.path(), NoisePath::kFlow);
@@ -101,9 +115,13 @@ TEST(ScheduleConfig, WhatIsNotServedIsNamed) {
       {"EulerDiscrete", R"(, "timestep_type": "continuous")", "timestep_type"},
       {"EulerDiscrete", R"(, "use_exponential_sigmas": true)", "use_exponential_sigmas"},
       {"EulerDiscrete", R"(, "use_karras_sigmas": true, "sigma_max": 80)", "sigma_max"},
-      {"DPMSolverMultistep", R"(, "solver_order": 3)", "solver_order"},
+      {"DPMSolverMultistep", R"(, "solver_order": 0)", "solver_order"},
+      {"DPMSolverMultistep", R"(, "solver_order": 4)", "solver_order"},
+      {"DPMSolverMultistep", R"(, "solver_order": 3, "algorithm_type": "sde-dpmsolver++")", "solver_order"},
+      {"DPMSolverMultistep", R"(, "solver_order": 3, "lower_order_final": false)", "lower_order_final"},
       {"DPMSolverMultistep", R"(, "solver_type": "heun")", "solver_type"},
-      {"DPMSolverMultistep", R"(, "algorithm_type": "sde-dpmsolver++")", "algorithm_type"},
+      {"DPMSolverMultistep", R"(, "algorithm_type": "dpmsolver")", "algorithm_type"},
+      {"DPMSolverMultistep", R"(, "algorithm_type": "sde-dpmsolver")", "algorithm_type"},
       {"DPMSolverMultistep", R"(, "final_sigmas_type": "sigma_min")", "final_sigmas_type"},
       {"DPMSolverMultistep", R"(, "thresholding": true)", "thresholding"},
       {"DPMSolverMultistep", R"(, "use_lu_lambdas": true)", "use_lu_lambdas"},

@@ -31,6 +31,9 @@ struct CpuKernels {
   // y = x + gate · update for (groups, rows, dim); gate: (groups, dim), groups apart by the stride.
   void (*gated_add)(const float* x, const float* update, int64_t groups, int64_t rows, int64_t dim, const float* gate,
                     int64_t stride, float* y);
+  // y = gelu(x) in tanh's approximation, n numbers: x / (1 + exp(−2u)) with u = √(2/π) · (x + 0.044715 x³). Each has the same bits at
+  // any place.
+  void (*gelu)(const float* x, int64_t n, float* y);
 
   // Pictures are (height, width, channels): channels-last. A 3×3 convolution with stride 1 and padding 1, by Winograd's F(2×2, 3×3)
   // (https://arxiv.org/abs/1509.09308): tiles of 2×2 results, each 16 products over the channels in place of 36.
@@ -38,8 +41,10 @@ struct CpuKernels {
   void (*pack_convolution)(const float* weight, int64_t out, int64_t in, float* packed);
   // y (height, width, out) = the convolution of x (height, width, in) + bias (out) + add (as y; null: 0), for `count` of the
   // ceil(height / 2) · ceil(width / 2) tiles from the `first` on. `scratch` has room for 16 · count · (in + out) numbers.
-  void (*convolve)(const float* x, int64_t height, int64_t width, int64_t in, const float* packed, const float* bias, const float* add,
-                   int64_t out, int64_t first, int64_t count, float* scratch, float* y);
+  // `doubled`: x is (height / 2, width / 2, in), and each of its pixels stands for 2×2; that takes 9 of the 16 products. Both sides are
+  // even then.
+  void (*convolve)(const float* x, int64_t height, int64_t width, int64_t in, bool doubled, const float* packed, const float* bias,
+                   const float* add, int64_t out, int64_t first, int64_t count, float* scratch, float* y);
   // Of each channel of x (pixels, channels): Σ x, and Σ (x − mean)² about the mean of these pixels.
   void (*channel_moments)(const float* x, int64_t pixels, int64_t channels, float* sums, float* squares);
   // y = silu(x · scale + shift) for (pixels, channels); silu(v) = v / (1 + exp(−v)).

@@ -171,6 +171,37 @@ void GatedAdd(const float* x, const float* update, int64_t groups, int64_t rows,
   }
 }
 
+// exp(x) for x from -87 to 88 (beyond: of the nearest of those), to 2 units in the last place. x = n·ln 2 + r with a whole n: the
+// sum with 1.5 · 2²³ leaves n in the low bits, from where a shift takes it to the exponent.
+inline Vector Exp(Vector x) {
+  typedef int Ints __attribute__((vector_size(EASEL_VECTOR_BYTES)));
+  const Vector magic = Splat(12582912.0f);
+  x = x < Splat(-87.0f) ? Splat(-87.0f) : x;
+  x = x > Splat(88.0f) ? Splat(88.0f) : x;
+  const Vector shifted = x * Splat(1.44269504f) + magic, n = shifted - magic;
+  const Vector r = (x - n * Splat(0.693359375f)) - n * Splat(-2.12194440e-4f);
+  constexpr float kCephes[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+  Vector power = Splat(1.9875691500e-4f);
+  for (const float coefficient : kCephes) power = power * r + Splat(coefficient);
+  power = power * r * r + r + Splat(1);
+  return (Vector)((Ints)power + ((Ints)shifted << 23));
+}
+
+inline Vector GeluOf(Vector x) {
+  const Vector minus_2u = x * (x * x * Splat(-0.0713548163f) + Splat(-1.59576912f));
+  return x / (Splat(1) + Exp(minus_2u));
+}
+
+void Gelu(const float* x, int64_t n, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) At(y + i) = GeluOf(At(x + i));
+  if (i == n) return;
+  Vector rest{};  // the same arithmetic, so that the place does not show
+  for (int64_t j = i; j < n; ++j) rest[j - i] = x[j];
+  rest = GeluOf(rest);
+  for (int64_t j = i; j < n; ++j) y[j] = rest[j - i];
+}
+
 }  // namespace
 }  // namespace easel
 
@@ -180,7 +211,8 @@ namespace easel {
 namespace {
 
 constexpr CpuKernels MakeKernels(const char* name) {
-  return {name, kPanel, Pack, Multiply, ModulatedNorm, HeadNorm, GatedAdd, PackConvolution, Convolve, ChannelMoments, ScaledSilu};
+  return {name, kPanel, Pack, Multiply, ModulatedNorm, HeadNorm,
+          GatedAdd, Gelu, PackConvolution, Convolve, ChannelMoments, ScaledSilu};
 }
 
 }  // namespace

@@ -84,8 +84,9 @@ inline void ResultsOf(const float* products, int64_t apart, int64_t c, const flo
   }
 }
 
-void Convolve(const float* x, int64_t height, int64_t width, int64_t in, const float* packed, const float* bias, const float* add,
-              int64_t out, int64_t first, int64_t count, float* scratch, float* y) {
+void Convolve(const float* x, int64_t height, int64_t width, int64_t in, bool doubled, const float* packed, const float* bias,
+              const float* add, int64_t out, int64_t first, int64_t count, float* scratch, float* y) {
+  const int64_t halved = doubled ? 1 : 0;  // bits that a place in the doubled picture loses in x
   const int64_t across = (width + 1) / 2, padded = (out + kPanel - 1) / kPanel * kPanel;
   float* products = scratch + kTaps * count * in;
   for (int64_t tile = 0; tile < count; ++tile) {
@@ -94,7 +95,7 @@ void Convolve(const float* x, int64_t height, int64_t width, int64_t in, const f
     for (int p = 0; p < kTaps; ++p) {
       const int64_t row = top + p / 4 - 1, column = left + p % 4 - 1;
       const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-      pixels[p] = inside ? x + (row * width + column) * in : nullptr;
+      pixels[p] = inside ? x + ((row >> halved) * (width >> halved) + (column >> halved)) * in : nullptr;
     }
     float* taps = scratch + tile * in;
     int64_t c = 0;
@@ -102,6 +103,11 @@ void Convolve(const float* x, int64_t height, int64_t width, int64_t in, const f
     for (; c < in; ++c) TapsOf<Single>(pixels, c, taps, count * in);
   }
   for (int t = 0; t < kTaps; ++t) {
+    // The middle two rows and columns of a tile of a doubled picture are the same: their difference is 0.
+    if (doubled && (t / 4 == 2 || t % 4 == 2)) {
+      for (int64_t i = 0; i < count * out; ++i) products[t * count * out + i] = 0;
+      continue;
+    }
     Multiply(scratch + t * count * in, count, in, packed + t * padded * in, nullptr, out, products + t * count * out);
   }
   for (int64_t tile = 0; tile < count; ++tile) {
@@ -143,22 +149,6 @@ void ChannelMoments(const float* x, int64_t pixels, int64_t channels, float* sum
     for (; c + kLanes <= channels; c += kLanes) AddSquare<Many>(squares, x + p * channels, sums, pixels, c);
     for (; c < channels; ++c) AddSquare<Single>(squares, x + p * channels, sums, pixels, c);
   }
-}
-
-// exp(x) for x from -87 to 88 (beyond: of the nearest of those), to 2 units in the last place. x = n·ln 2 + r with a whole n: the
-// sum with 1.5 · 2²³ leaves n in the low bits, from where a shift takes it to the exponent.
-inline Vector Exp(Vector x) {
-  typedef int Ints __attribute__((vector_size(EASEL_VECTOR_BYTES)));
-  const Vector magic = Splat(12582912.0f);
-  x = x < Splat(-87.0f) ? Splat(-87.0f) : x;
-  x = x > Splat(88.0f) ? Splat(88.0f) : x;
-  const Vector shifted = x * Splat(1.44269504f) + magic, n = shifted - magic;
-  const Vector r = (x - n * Splat(0.693359375f)) - n * Splat(-2.12194440e-4f);
-  constexpr float kCephes[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-  Vector power = Splat(1.9875691500e-4f);
-  for (const float coefficient : kCephes) power = power * r + Splat(coefficient);
-  power = power * r * r + r + Splat(1);
-  return (Vector)((Ints)power + ((Ints)shifted << 23));
 }
 
 void ScaledSilu(const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift, float* y) {

@@ -57,11 +57,26 @@ CONFIGS = {
     "dpm_leading_v": dict(DPM, timestep_spacing="leading", steps_offset=1, prediction_type="v_prediction"),
     "dpm_trailing": dict(DPM, timestep_spacing="trailing", solver_type="bh2", lower_order_final=False),
     "dpm_flow": dict(DPM, use_flow_sigmas=True, flow_shift=2.5, prediction_type="flow_prediction"),
+    # Of DPM-Solver++'s other orders and of its stochastic form, that sampler alone.
+    "dpm_order_1": dict(DPM, solver_order=1),
+    "dpm_order_3": dict(DPM, solver_order=3),
+    "dpm_order_3_karras": dict(DPM, solver_order=3, use_karras_sigmas=True),
+    "dpm_order_3_flow": dict(DPM, solver_order=3, use_flow_sigmas=True, flow_shift=2.5, prediction_type="flow_prediction"),
+    "dpm_sde": dict(DPM, algorithm_type="sde-dpmsolver++"),
+    "dpm_sde_order_1": dict(DPM, algorithm_type="sde-dpmsolver++", solver_order=1),
+    "dpm_sde_flow": dict(DPM, algorithm_type="sde-dpmsolver++", use_flow_sigmas=True, flow_shift=2.5,
+                         prediction_type="flow_prediction"),
     "flow_heun": dict(_class_name="FlowMatchHeunDiscreteScheduler", shift=1.7, num_train_timesteps=500),
     "sd3_dynamic": dict(FLUX, shift=3.0, use_dynamic_shifting=True),
     "flux_linear": dict(FLUX, shift=3.0, use_dynamic_shifting=True, time_shift_type="linear", base_shift=0.4),
     "flux_shift": dict(FLOW, shift=1.73),
 }
+
+
+def dpm_solver(config):
+    """The sampler that a file of DPMSolverMultistepScheduler is."""
+    stochastic = config.get("algorithm_type", "dpmsolver++") == "sde-dpmsolver++"
+    return f"dpmpp_{config.get('solver_order', 2)}m" + ("_sde" if stochastic else "")
 
 
 def calculate_shift(tokens, config):
@@ -81,10 +96,10 @@ class Run:
         dynamic = config.get("use_dynamic_shifting", False)
         arguments = {"mu": calculate_shift(tokens, config)} if dynamic else {}
         if not flow:
-            cls = {"euler": "EulerDiscrete", "heun": "HeunDiscrete", "ddim": "DDIM", "dpmpp_2m": "DPMSolverMultistep"}[sampler]
+            cls = {"euler": "EulerDiscrete", "heun": "HeunDiscrete", "ddim": "DDIM"}.get(sampler, "DPMSolverMultistep")
             self.scheduler = getattr(diffusers, cls + "Scheduler").from_config(config)
             self.scheduler.set_timesteps(steps)
-        elif sampler == "dpmpp_2m":
+        elif sampler.startswith("dpmpp"):
             shift = config.get("flow_shift", config.get("shift", 1.0))
             self.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
                 config, use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=shift)
@@ -108,6 +123,7 @@ class Run:
                 self.scheduler.timesteps = torch.cat([euler.timesteps[:1], euler.timesteps[1:].repeat_interleave(2)])
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(0)  # where two timesteps are one, the first would be skipped
+        self.draws = sampler.endswith("_sde")
         self.train = config.get("num_train_timesteps", 1000)
         self.order = self.scheduler.order
 
@@ -126,7 +142,7 @@ class Run:
         generator = torch.Generator("cpu").manual_seed(7)
         x = torch.randn(1, *SHAPE, generator=generator) * getattr(self.scheduler, "init_noise_sigma", 1.0)
         scale = 3 if self.flux else 3 / self.train
-        arguments = {"eta": eta, "generator": generator} if eta else {}
+        arguments = {"eta": eta, "generator": generator} if eta else {"generator": generator} if self.draws else {}
         states = []
         for t in self.scheduler.timesteps:
             scaled = self.scheduler.scale_model_input(x, t) if hasattr(self.scheduler, "scale_model_input") else x
@@ -142,10 +158,12 @@ def make(out, options):
         samplers = ["euler", "heun", "dpmpp_2m"] + ([] if flow else ["ddim", "ddim@0.6", "ddim@1"])
         if config.get("time_shift_type") == "linear":
             samplers.remove("dpmpp_2m")
+        own = dpm_solver(config)
+        other = own != "dpmpp_2m"
         golden = {}
-        for sampler in samplers:
+        for sampler in [own] if other else samplers:
             base, eta = (sampler.split("@") + ["0"])[:2]
-            for steps in STEPS:
+            for steps in STATES if other else STEPS:
                 run = Run(name, config, base, steps, (SHAPE[1] // 2) * (SHAPE[2] // 2))
                 if eta == "0":
                     golden[f"{sampler}/{steps}/times"] = run.times()

@@ -4,9 +4,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
+#include "model/nn/activation.h"
 #include "model/nn/layers.h"
 #include "model/nn/modulation.h"
 #include "model/nn/packed_weight.h"
@@ -91,6 +93,26 @@ TEST_P(Kernels, NormsAndGates) {
   }
 }
 
+TEST_P(Kernels, Gelu) {
+  const int64_t count = 5003;
+  const at::Tensor x = at::cat({at::linspace(-12, 12, count - 2), at::tensor({-1e6f, 1e6f})});
+  at::Tensor y = at::full_like(x, NAN);
+  GetParam()->gelu(x.const_data_ptr<float>(), count, y.mutable_data_ptr<float>());
+  const at::Tensor expected = at::gelu(x.to(at::kDouble), "tanh");
+  // Of the large negative ones nothing but their smallness is left.
+  EXPECT_LE(((y - expected).abs() / (expected.abs() + 1e-6)).max().item<double>(), 1e-5);
+  EXPECT_TRUE(RelativelyClose(y, expected.to(at::kFloat), 3e-7));
+  for (int64_t first = 1; first < 40; ++first) {  // at any place of a vector, and in what is left over after the last
+    at::Tensor moved = at::full({count - first}, NAN);
+    GetParam()->gelu(x.const_data_ptr<float>() + first, count - first, moved.mutable_data_ptr<float>());
+    ASSERT_TRUE(SameBytes(moved, y.narrow(0, first, count - first))) << first;
+  }
+  const float nan = NAN;
+  float of_nan = 0;
+  GetParam()->gelu(&nan, 1, &of_nan);
+  EXPECT_TRUE(std::isnan(of_nan));
+}
+
 // The wrappers: with kernels, and as a trained network goes without them.
 TEST(Modulation, IsTheSameWithAndWithoutGradients) {
   const at::Tensor m = at::randn({2, 60}), x = at::randn({2, 5, 20}), update = at::randn({2, 5, 20}), weight = at::randn({10});
@@ -99,7 +121,9 @@ TEST(Modulation, IsTheSameWithAndWithoutGradients) {
   EXPECT_TRUE(RelativelyClose(ModulatedNorm(x, shift, scale, 1e-6), ModulatedNorm(trained, shift, scale, 1e-6).detach(), 1e-6));
   EXPECT_TRUE(RelativelyClose(GatedAdd(x, shift, update), GatedAdd(trained, shift, update).detach(), 1e-6));
   EXPECT_TRUE(RelativelyClose(HeadNorm(q, weight, 2, 1e-6), HeadNorm(trained_q, weight, 2, 1e-6).detach(), 1e-6));
+  EXPECT_TRUE(RelativelyClose(Gelu(x, "tanh"), Gelu(trained, "tanh").detach(), 1e-6));
   EXPECT_TRUE(ModulatedNorm(trained, shift, scale, 1e-6).requires_grad());
+  EXPECT_TRUE(Gelu(trained, "tanh").requires_grad());
 }
 
 TEST(PackedWeight, LeavesAloneWhatItCannotTake) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/nn/kernels/kernels.h"
+#include "tests/testing/on_threads.h"
 #include "tests/testing/random_weights.h"
 #include "tests/testing/row_bits.h"
 #include "tests/testing/tensor_matchers.h"
@@ -33,14 +34,15 @@ struct Shape {
 // Narrow, ragged and whole vectors and panels of channels; a pixel, odd sides, a row, a column.
 const std::vector<Shape> kShapes = {{1, 1, 1, 1}, {3, 17, 4, 6}, {16, 32, 5, 7}, {20, 40, 1, 9}, {33, 16, 9, 1}, {64, 96, 12, 10}};
 
-TEST_P(PictureKernels, ConvolveAsConv2d) {
-  const CpuKernels& k = *GetParam();
-  for (const auto& [in, out, height, width] : kShapes) {
-    SCOPED_TRACE(testing::Message() << in << " " << out << " " << height << " " << width);
+// `times`: 1, or 2 for pictures that are doubled on the way.
+void ExpectConvolveAsConv2d(const CpuKernels& k, int64_t times) {
+  for (const auto& [in, out, x_height, x_width] : kShapes) {
+    SCOPED_TRACE(testing::Message() << in << " " << out << " " << x_height << " " << x_width);
+    const int64_t height = times * x_height, width = times * x_width;
     const at::Tensor weight = at::randn({out, in, 3, 3}), bias = at::randn({out});
-    const at::Tensor x = at::randn({height, width, in}), add = at::randn({height, width, out});
-    const at::Tensor convolved =
-        at::conv2d(x.permute({2, 0, 1}).unsqueeze(0).to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble), {1, 1}, {1, 1});
+    const at::Tensor x = at::randn({x_height, x_width, in}), add = at::randn({height, width, out});
+    const at::Tensor picture = at::upsample_nearest2d(x.permute({2, 0, 1}).unsqueeze(0).to(at::kDouble), {height, width});
+    const at::Tensor convolved = at::conv2d(picture, weight.to(at::kDouble), bias.to(at::kDouble), {1, 1}, {1, 1});
     const at::Tensor expected = convolved.squeeze(0).permute({1, 2, 0});
     at::Tensor packed = at::full({16 * ((out + k.panel - 1) / k.panel) * k.panel * in}, NAN);
     k.pack_convolution(weight.const_data_ptr<float>(), out, in, packed.mutable_data_ptr<float>());
@@ -50,14 +52,17 @@ TEST_P(PictureKernels, ConvolveAsConv2d) {
       for (int64_t first = 0; first < tiles; first += 4) {
         const int64_t count = std::min<int64_t>(4, tiles - first);
         at::Tensor scratch = at::full({16 * count * (in + out)}, NAN);
-        k.convolve(x.const_data_ptr<float>(), height, width, in, packed.const_data_ptr<float>(), bias.const_data_ptr<float>(),
-                   adds ? add.const_data_ptr<float>() : nullptr, out, first, count, scratch.mutable_data_ptr<float>(),
-                   y.mutable_data_ptr<float>());
+        k.convolve(x.const_data_ptr<float>(), height, width, in, /*doubled=*/times == 2, packed.const_data_ptr<float>(),
+                   bias.const_data_ptr<float>(), adds ? add.const_data_ptr<float>() : nullptr, out, first, count,
+                   scratch.mutable_data_ptr<float>(), y.mutable_data_ptr<float>());
       }
       EXPECT_TRUE(RelativelyClose(y, (adds ? expected + add : expected).to(at::kFloat), 2e-6));
     }
   }
 }
+
+TEST_P(PictureKernels, ConvolveAsConv2d) { ExpectConvolveAsConv2d(*GetParam(), 1); }
+TEST_P(PictureKernels, ConvolveOfADoubledPictureAsConv2d) { ExpectConvolveAsConv2d(*GetParam(), 2); }
 
 TEST_P(PictureKernels, ChannelMoments) {
   for (const int64_t channels : {1, 7, 16, 40}) {
@@ -91,14 +96,20 @@ TEST_P(PictureKernels, ScaledSiluOfNoNumberIsNoNumber) {
   EXPECT_TRUE(y.isnan().all().item<bool>());
 }
 
-// Conv3x3 and SiluOfNorm one after the other: packed, and as a trained network goes without packing.
+// The layers one after the other: packed, and as a trained network goes without packing.
 struct Layers {
   explicit Layers(WeightSource* source, Packing packing)
-      : norm(Weights(source) / "norm", 4, 24, 1e-6), conv(Weights(source) / "conv", 24, 40, packing) {}
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& add) const { return conv(SiluOfNorm(norm, x), add); }
+      : norm(Weights(source) / "norm", 4, 24, 1e-6),
+        conv(Weights(source) / "conv", 24, 40, packing),
+        upsample(Weights(source) / "upsample", 40, 40, packing),
+        shortcut(Weights(source) / "shortcut", 40, 20, packing) {}
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& add) const {
+    return shortcut(upsample.OfDoubled(conv(SiluOfNorm(norm, x), add)));
+  }
 
   GroupNorm norm;
-  Conv3x3 conv;
+  Conv3x3 conv, upsample;
+  Conv1x1 shortcut;
 };
 
 TEST(PackedConvolution, IsTheSameAsTheTrainedOne) {
@@ -123,6 +134,13 @@ TEST(PackedConvolution, PicturesKeepTheirBitsInABatchAndOnAnyNumberOfThreads) {
   at::set_num_threads(3);
   EXPECT_TRUE(SameBytes(forward(0, 1), one));
   at::set_num_threads(threads);
+  int tasks = 0;
+  const ForEach on_threads = OnThreads(&tasks);
+  const SpreadOver spread(on_threads);
+  EXPECT_TRUE(SameBytes(forward(0, 1), one));
+  if (FastestCpuKernels() != nullptr) {
+    EXPECT_GT(tasks, 2);
+  }
 }
 
 TEST(PackedConvolution, RefusesOtherInputs) {
@@ -132,6 +150,9 @@ TEST(PackedConvolution, RefusesOtherInputs) {
   EXPECT_THROW(conv(at::randn({1, 15, 4, 4})), c10::Error);
   EXPECT_THROW(conv(at::randn({1, 16, 4, 4}).to(at::kDouble)), c10::Error);
   EXPECT_THROW(conv(at::randn({1, 16, 4, 4}).requires_grad_(true)), c10::Error);
+  EXPECT_THROW(conv.OfDoubled(at::randn({1, 15, 4, 4})), c10::Error);
+  RandomWeights more(1);
+  EXPECT_THROW(Conv1x1(Weights(&more), 16, 16, Packing::kYes)(at::randn({1, 15, 4, 4})), c10::Error);
 }
 
 }  // namespace

@@ -102,7 +102,9 @@ TEST_P(ScheduleGolden, IsWhatDiffusersComputes) {
           << LargestDifference(times, expected);
     }
   }
-  EXPECT_GE(trajectories, 8);
+  // Of DPM-Solver++'s other orders and its stochastic form, that sampler alone.
+  const bool alone = absl::StartsWith(GetParam(), "dpm_order") || absl::StartsWith(GetParam(), "dpm_sde");
+  EXPECT_GE(trajectories, alone ? 4 : 8);
 }
 
 std::vector<std::string> Names() {

@@ -22,7 +22,13 @@ NoiseSchedule Betas(BetaCurve curve, TimestepSpacing spacing, bool karras) {
   betas.alphas_cumprod = AlphasCumprod(curve, 0.0001, 0.02, 1000);
   betas.spacing = spacing;
   betas.use_karras_sigmas = karras;
-  return NoiseSchedule({{"ddim", betas}, {"euler", betas}, {"heun", betas}, {"dpmpp_2m", betas}});
+  return NoiseSchedule({{"ddim", betas},
+                        {"euler", betas},
+                        {"heun", betas},
+                        {"dpmpp_2m", betas},
+                        {"dpmpp_1m", betas},
+                        {"dpmpp_3m", betas},
+                        {"dpmpp_2m_sde", betas}});
 }
 
 NoiseSchedule Flow(bool dynamic, const FlowConvention& convention) {
@@ -30,7 +36,7 @@ NoiseSchedule Flow(bool dynamic, const FlowConvention& convention) {
   flow.shift = 3;
   flow.convention = convention;
   if (dynamic) flow.dynamic = DynamicShift{};
-  return NoiseSchedule(flow, {"euler", "heun", "dpmpp_2m"});
+  return NoiseSchedule(flow, {"euler", "heun", "dpmpp_2m", "dpmpp_1m", "dpmpp_3m", "dpmpp_2m_sde"});
 }
 
 const FlowConvention kFlux = {.levels_end_at_one_nth = true, .time_divisor = 1000};
@@ -174,7 +180,8 @@ TEST(Samplers, WhatCannotBeIsNamed) {
     return std::string(MakeSampler(sampler, options, Noise()).status().message());
   };
   EXPECT_EQ(message("ddim", {.schedule = Flow(false, {})}),
-            "sampler: \"ddim\" is not known; there are: euler, heun, dpmpp_2m");
+            "sampler: \"ddim\" is not known; there are: euler, heun, dpmpp_2m, dpmpp_1m, "
+            "dpmpp_3m, dpmpp_2m_sde");
   EXPECT_EQ(message("euler", {.schedule = ddpm, .eta = 0.5}), "eta: has no effect on euler");
   EXPECT_EQ(message("ddim", {.schedule = ddpm, .eta = 1.5}), "eta: 1.5 is not allowed; it must be in 0 … 1");
   EXPECT_EQ(

@@ -53,7 +53,7 @@ class StagedAutoencoder : public Autoencoder {
   std::shared_ptr<Gate> gate_;
 };
 
-inline std::shared_ptr<const Pipeline> MakeStagedPipeline(std::shared_ptr<Gate> gate, uint64_t seed = 1) {
+inline PipelineParts StagedParts(std::shared_ptr<Gate> gate, uint64_t seed = 1) {
   EaselDiTParams params;
   params.img_size = kStagedSize;
   params.in_channels = 3;
@@ -78,7 +78,11 @@ inline std::shared_ptr<const Pipeline> MakeStagedPipeline(std::shared_ptr<Gate> 
   info.samplers = SamplerNames();
   info.preview_methods = {"linear", "decoder"};
   info.latent_channels = 3;
-  return std::make_shared<const Pipeline>(std::move(parts));
+  return parts;
+}
+
+inline std::shared_ptr<const Pipeline> MakeStagedPipeline(std::shared_ptr<Gate> gate, uint64_t seed = 1) {
+  return std::make_shared<const Pipeline>(StagedParts(std::move(gate), seed));
 }
 
 }  // namespace easel
