@@ -123,6 +123,14 @@ class Parser {
                                    "two models are named '" + source.name + "'; give one another: NAME=DIR");
       }
     }
+    const TlsFiles& tls = flags_->app.secrets.tls;
+    if (tls.cert.empty() != tls.key.empty()) {
+      throw CLI::ValidationError(tls.cert.empty() ? "--tls-cert" : "--tls-key",
+                                 "a certificate and its key come together");
+    }
+    if (!tls.client_ca.empty() && tls.cert.empty()) {
+      throw CLI::ValidationError("--tls-client-ca", "needs --tls-cert and --tls-key");
+    }
     // More pictures than may wait could never be accepted.
     flags_->app.limits.max_images = std::min(flags_->app.limits.max_images, flags_->engine.max_queue);
   }
@@ -176,6 +184,9 @@ class Parser {
       set(text);
     });
   }
+  void AddFile(const std::string& flag, const std::string& help, std::string* value) {
+    AddText(flag, "FILE", "", help, [value](const std::string& text) { *value = text; });
+  }
   void AddSwitch(const std::string& flag, const std::string& help, bool* value) {
     app_.add_flag("--" + flag, *value, help)->envname(VariableOf(flag))->group("Flags");
   }
@@ -188,6 +199,14 @@ class Parser {
               flags_->app.metrics_listen.reset();
               if (text != "off") flags_->app.metrics_listen = ParseAddress("--metrics-listen", text);
             });
+    auto& secrets = flags_->app.secrets;
+    AddFile("tls-cert", "the server's certificate, and those between it and a root, in PEM; none: no TLS",
+            &secrets.tls.cert);
+    AddFile("tls-key", "its key, in PEM", &secrets.tls.key);
+    AddFile("tls-client-ca", "clients must show a certificate of these, in PEM; none: they need not",
+            &secrets.tls.client_ca);
+    AddFile("api-keys", "calls must carry a key of these: lines of SHA256 TENANT [weight=W] [expires=DATE]",
+            &secrets.api_keys);
     AddSwitch("reflection", "let clients ask for the services and messages", &flags_->app.reflection);
     AddSwitch("trust-tenant-header", "a call's x-easel-tenant says whose it is; for a proxy that sets it",
               &flags_->app.trust_tenant_header);
@@ -211,8 +230,7 @@ class Parser {
     AddText("device", "DEVICE", "auto", "cpu, cuda:N, several with commas, or auto: every GPU, else the CPU",
             [this](const std::string& text) { flags_->load.devices = text; });
     AddChoice("dtype", {"float32", "bfloat16", "float16"}, "as the checkpoint on CUDA, float32 on the CPU",
-              "what the networks compute in",
-              [this](const std::string& text) { flags_->load.dtype = text; });
+              "what the networks compute in", [this](const std::string& text) { flags_->load.dtype = text; });
     AddNumber("workers", 1, "auto", "workers on the CPU; workers × threads ≤ cores; auto: measured",
               &flags_->load.workers);
     AddNumber("threads", 1, "auto", "threads of each of them", &flags_->load.threads);
@@ -223,8 +241,8 @@ class Parser {
     AddNumber("max-queue", 1, "64", "pictures that may wait", &flags_->engine.max_queue);
     AddNumber("max-tenant-jobs", 0, "0", "pictures of one tenant, waiting and worked on; 0: no such limit",
               &flags_->engine.max_tenant_jobs);
-    AddText("step-times", "FILE", "", "what forwards take: read where it is, else measured and written",
-            [this](const std::string& text) { flags_->step_times = text; });
+    AddFile("step-times", "what forwards take: read where it is, else measured and written",
+            &flags_->step_times);
     AddNumber("max-pixels", 1, "auto", "width × height of a picture; auto: per model",
               &flags_->app.limits.max_pixels);
     AddNumber("max-steps", 1, "1000", "steps of a picture", &flags_->app.limits.max_steps);

@@ -38,7 +38,7 @@ class ImageGenerationService final : public ImageGenerationMethods {
     std::function<void(const CallRecord&)> log;
     GenerationStore::Options keep;
     absl::Duration stall_timeout = absl::Seconds(30);  // of one write
-    bool trust_tenant_header = false;
+    const Authenticator* authenticator = nullptr;      // likewise
     std::function<absl::Time()> now = absl::Now;
   };
   explicit ImageGenerationService(const Options& options);
@@ -71,8 +71,9 @@ class ImageGenerationService final : public ImageGenerationMethods {
                                      grpc::ByteBuffer* response) override;
 
  private:
-  // A call that is answered at once, by what `answer` gives or refuses; it fills in what the record tells.
-  using AnswerOf = std::function<absl::StatusOr<grpc::ByteBuffer>(CallRecord*)>;
+  // A call that is answered at once, by what `answer` gives or refuses to a caller that may ask; it fills in
+  // what the record tells beside the tenant.
+  using AnswerOf = std::function<absl::StatusOr<grpc::ByteBuffer>(const Caller&, CallRecord*)>;
   grpc::ServerUnaryReactor* Answered(grpc::CallbackServerContext* context, std::string_view rpc,
                                      grpc::ByteBuffer* response, const AnswerOf& answer);
   // What falls due by time alone: results that were kept long enough, and readers that do not read.
