@@ -11,10 +11,10 @@
 
 namespace easel {
 
-struct ClientTls {   // files of PEM
-  std::string ca;    // roots that the server's certificate must come from; empty: plain text
-  std::string cert;  // the client's own, for servers that ask for one; empty: none
-  std::string key;   // its key
+struct ClientTls {        // files of PEM
+  std::string ca = {};    // roots that the server's certificate must come from; empty: plain text
+  std::string cert = {};  // the client's own, for servers that ask for one; empty: none
+  std::string key = {};   // its key
 };
 
 // InvalidArgument naming the file that cannot be read, or what is missing beside `cert` or `key`.
