@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <fstream>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -99,15 +100,51 @@ std::string CheckMetadata(const std::string& text) {
   return "";
 }
 
+// The first line of that file; throws CLI11's error.
+std::string ReadKey(const std::string& name) {
+  std::ifstream file(name);
+  std::string key;
+  if (!std::getline(file, key) || absl::StripAsciiWhitespace(key).empty()) {
+    throw CLI::ValidationError("--api-key-file", absl::StrCat("cannot read a key in ", name));
+  }
+  absl::StripAsciiWhitespace(&key);
+  if (!CheckMetadata(key).empty()) {
+    throw CLI::ValidationError("--api-key-file", absl::StrCat("the key in ", name, " ", CheckMetadata(key)));
+  }
+  return key;
+}
+
 void AddConnection(CLI::App& app, Arguments& arguments) {
   ImageClient::Options& connection = arguments.connection;
   app.add_option("--server", connection.server, "the server's HOST:PORT")
       ->envname("EASEL_SERVER")
       ->capture_default_str();
-  app.add_option("--tls-ca", connection.tls_ca, "use TLS, and trust the certificates of this PEM file");
-  app.add_option("--api-key", connection.api_key, "the key that the server asks for")
-      ->envname("EASEL_API_KEY")
-      ->check(CheckMetadata);
+  const auto add_file = [&app](const std::string& flag, const std::string& variable, std::string& value,
+                               const std::string& help) {
+    return app.add_option(flag, value, help)->envname(variable)->type_name("FILE");
+  };
+  add_file("--tls-ca", "EASEL_TLS_CA", connection.tls_ca, "use TLS, and trust the certificates in this, PEM");
+  // Not EASEL_TLS_CERT: that is the server's, and the two programs may share an environment.
+  add_file("--tls-cert", "EASEL_CLIENT_CERT", connection.tls_cert,
+           "your certificate, for a server that asks for one");
+  add_file("--tls-key", "EASEL_CLIENT_KEY", connection.tls_key, "its key");
+  app.add_option("--tls-server-name", connection.tls_server_name,
+                 "the name in the server's certificate, where it is not --server's")
+      ->envname("EASEL_TLS_SERVER_NAME")
+      ->type_name("NAME");
+  CLI::Option* key =
+      app.add_option("--api-key", connection.api_key,
+                     "the key that the server asks for; others on this machine see it in the list of "
+                     "processes: better EASEL_API_KEY, or")
+          ->envname("EASEL_API_KEY")
+          ->type_name("KEY")
+          ->check(CheckMetadata);
+  app.add_option_function<std::string>(
+         "--api-key-file", [&connection](const std::string& name) { connection.api_key = ReadKey(name); },
+         "the file whose first line is the key")
+      ->envname("EASEL_API_KEY_FILE")
+      ->type_name("FILE")
+      ->excludes(key);
   app.add_option("--tenant", connection.tenant, "on whose behalf, where the server takes the caller's word")
       ->envname("EASEL_TENANT")
       ->check(CheckMetadata);

@@ -66,8 +66,8 @@ struct Leave {
   std::string text;  // for stdout when exit_code is 0, else for stderr
 };
 
-// `arguments`: without the program's name. EASEL_SERVER, EASEL_API_KEY and EASEL_TENANT are read from the
-// environment.
+// `arguments`: without the program's name. EASEL_SERVER, EASEL_TENANT, and what says how to get in (--help)
+// are read from the environment, and the file of --api-key-file.
 std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& arguments);
 
 }  // namespace easel

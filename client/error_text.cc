@@ -44,6 +44,9 @@ std::string ErrorText(const absl::Status& status) {
       absl::StrAppend(&text, "  ", key, ": ", value, "\n");
     }
   }
+  if (const auto hint = status.GetPayload(ImageClient::kTlsPayload); hint.has_value()) {
+    absl::StrAppend(&text, "  ", std::string(*hint), "\n");
+  }
   if (status.GetPayload(ImageClient::kNoServerPayload).has_value()) {
     absl::StrAppend(&text, "  start one with `easeld`, or name another with --server HOST:PORT\n");
   }

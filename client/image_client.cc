@@ -3,12 +3,11 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/channel_credentials.h"
 #include "client/response_gatherer.h"
 #include "google/rpc/status.pb.h"
 
@@ -84,22 +83,13 @@ class ImageClient::StreamCall final : public grpc::ClientReadReactor<v1::Generat
 };
 
 absl::StatusOr<std::unique_ptr<ImageClient>> ImageClient::Create(const Options& options) {
-  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-  if (!options.tls_ca.empty()) {
-    std::ifstream file(options.tls_ca, std::ios::binary);
-    std::stringstream roots;
-    roots << file.rdbuf();
-    if (!file || roots.str().empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("cannot read the certificates of ", options.tls_ca));
-    }
-    grpc::SslCredentialsOptions tls;
-    tls.pem_root_certs = roots.str();
-    credentials = grpc::SslCredentials(tls);
-  }
+  const auto credentials = MakeChannelCredentials({options.tls_ca, options.tls_cert, options.tls_key});
+  if (!credentials.ok()) return credentials.status();
   grpc::ChannelArguments channel;
+  if (!options.tls_server_name.empty()) channel.SetSslTargetNameOverride(options.tls_server_name);
   channel.SetMaxReceiveMessageSize(-1);  // Get brings all pictures in one message
   return std::unique_ptr<ImageClient>(
-      new ImageClient(options, grpc::CreateCustomChannel(options.server, credentials, channel)));
+      new ImageClient(options, grpc::CreateCustomChannel(options.server, *credentials, channel)));
 }
 
 ImageClient::ImageClient(const Options& options, std::shared_ptr<grpc::Channel> channel)
@@ -116,6 +106,12 @@ absl::Status ImageClient::ToStatus(const grpc::Status& status) const {
       status.error_details());  // what does not parse leaves no details: the code and message stand
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && details.details().empty() &&
       channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+    if (const std::string hint = TlsHint(!options_.tls_ca.empty(), status.error_message()); !hint.empty()) {
+      absl::Status refused = absl::UnavailableError(
+          absl::StrCat("no connection to ", options_.server, " (", status.error_message(), ")"));
+      refused.SetPayload(kTlsPayload, absl::Cord(hint));
+      return refused;
+    }
     absl::Status nobody = absl::UnavailableError(
         absl::StrCat("no server answers at ", options_.server, " (", status.error_message(), ")"));
     nobody.SetPayload(kNoServerPayload, absl::Cord(options_.server));

@@ -21,10 +21,12 @@ namespace easel {
 class ImageClient {
  public:
   struct Options {
-    std::string server = "127.0.0.1:50051";  // HOST:PORT
-    std::string tls_ca = {};                 // file of PEM roots; empty: no TLS
-    std::string api_key = {};                // sent as `authorization: Bearer KEY`; empty: none
-    std::string tenant = {};                 // sent as `x-easel-tenant`; empty: none
+    std::string server = "127.0.0.1:50051";   // HOST:PORT
+    std::string tls_ca = {};                  // file of PEM roots; empty: no TLS
+    std::string tls_cert = {}, tls_key = {};  // files of PEM, for a server that asks who its clients are
+    std::string tls_server_name = {};  // what the server's certificate must be for; empty: `server`'s host
+    std::string api_key = {};          // sent as `authorization: Bearer KEY`; empty: none
+    std::string tenant = {};           // sent as `x-easel-tenant`; empty: none
   };
   // Sees every event of a generation. A picture's pieces come joined: one `image` event, all of it in
   // `chunk`.
@@ -33,13 +35,15 @@ class ImageClient {
   // The end of a generation that was started; called once.
   using OnEnd = std::function<void(absl::StatusOr<v1::GenerateResponse>)>;
 
-  // Does not touch the network yet. Fails when the file `tls_ca` cannot be read.
+  // Does not touch the network yet. Fails when a file cannot be read, or one of those for TLS is missing.
   static absl::StatusOr<std::unique_ptr<ImageClient>> Create(const Options& options);
 
   // All calls below but StartGenerate block, and return the server's status: its code, its message, and each
   // of its google.rpc details as a payload under the detail's type URL. When nobody answers at the address,
   // UNAVAILABLE says so and has the payload kNoServerPayload. DEADLINE_EXCEEDED after `timeout`.
   static constexpr char kNoServerPayload[] = "easel/no-server";
+  // In its place where somebody answers, and the two do not get on over TLS: what to mend.
+  static constexpr char kTlsPayload[] = "easel/tls";
 
   // Runs GenerateStream; on_event is called on this thread. What comes back is what Generate would have.
   absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateRequest& request, const OnEvent& on_event,

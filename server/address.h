@@ -15,6 +15,9 @@ struct Address {
 
   std::string ToString() const { return absl::StrCat(host, ":", port); }
 
+  // Whether only this machine can reach it.
+  bool IsLoopback() const { return host == "localhost" || host == "[::1]" || host.starts_with("127."); }
+
   // InvalidArgument unless `text` is HOST:PORT.
   static absl::StatusOr<Address> Parse(const std::string& text) {
     const size_t colon = text.rfind(':');

@@ -4,7 +4,6 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
@@ -21,8 +20,6 @@ namespace {
 
 // After the engine has ended every job, for what still has to be sent.
 constexpr absl::Duration kSendGrace = absl::Seconds(1);
-// To notice callers that vanished without a word.
-constexpr int kKeepaliveMs = 30'000, kKeepaliveTimeoutMs = 10'000;
 
 // gRPC adds reflection to every server of a process that links it: here it is taken out again.
 class WithoutReflection : public grpc::ServerBuilderOption {
@@ -44,24 +41,25 @@ absl::StatusOr<std::unique_ptr<App>> App::Listen(Options options) {
 
 App::App(Options options)
     : options_(std::move(options)),
+      authenticator_({options_.trust_tenant_header, options_.now}),
       metrics_(options_.version, &health_),
       pool_(options_.codec_threads),
       service_({options_.limits, &pool_, &metrics_, options_.log, options_.keep, options_.stall_timeout,
-                options_.trust_tenant_header, options_.now}),
+                &authenticator_, options_.now}),
       inference_(
           &service_, [this](std::string_view model) { return health_.IsUp(model); }, options_.version) {}
 
 App::~App() { Drain(absl::InfinitePast()); }
 
 absl::Status App::OpenDoors() {
+  EASEL_ASSIGN_OR_RETURN(secrets_, Secrets::Load(options_.secrets, &authenticator_));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   int port = 0;
-  builder.AddListeningPort(options_.listen.ToString(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options_.listen.ToString(), secrets_->credentials(), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is a mistake
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  AddLimits(options_.connections, &builder);
   builder.RegisterService(&service_);
   builder.RegisterService(&inference_);
   server_ = builder.BuildAndStart();
@@ -71,6 +69,10 @@ absl::Status App::OpenDoors() {
   }
   options_.listen.port = port;
   health_.Open(server_->GetHealthCheckService());
+  if (options_.secrets.any()) {
+    refresher_.emplace(options_.refresh_secrets,
+                       [this] { secrets_->Refresh(asked_to_refresh_.exchange(false)); });
+  }
 
   if (options_.metrics_listen.has_value()) {
     Address& metrics = *options_.metrics_listen;
@@ -115,6 +117,12 @@ void App::Drain(absl::Time deadline) {
 void App::CutShort() {
   if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
   server_->Shutdown(std::chrono::system_clock::now());
+}
+
+void App::RefreshSecrets() {
+  if (!refresher_.has_value()) return;
+  asked_to_refresh_ = true;
+  refresher_->SweepNow();
 }
 
 }  // namespace easel

@@ -4,6 +4,7 @@
 
 #include <grpcpp/server.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/address.h"
+#include "server/connection_limits.h"
 #include "server/engine/cpu_layout.h"
 #include "server/engine/engine.h"
 #include "server/image/codec_pool.h"
@@ -21,7 +23,10 @@
 #include "server/load_models.h"
 #include "server/metrics/prometheus_observer.h"
 #include "server/model_health.h"
+#include "server/secrets.h"
+#include "server/service/authenticator.h"
 #include "server/service/image_generation_service.h"
+#include "server/service/sweeper.h"
 
 namespace easel {
 
@@ -38,11 +43,14 @@ class App {
     GenerationStore::Options keep;
     absl::Duration stall_timeout = absl::Seconds(30);
     bool trust_tenant_header = false;
+    SecretFiles secrets;
+    absl::Duration refresh_secrets = absl::Seconds(10);  // how often they are looked at
+    ConnectionLimits connections;
     std::function<absl::Time()> now = absl::Now;  // the service's clock
   };
 
   // Opens the doors: health says NOT_SERVING, and calls are UNAVAILABLE, until Serve. Unavailable naming the
-  // address that cannot be had.
+  // address that cannot be had, InvalidArgument naming the file of secrets that is wrong.
   static absl::StatusOr<std::unique_ptr<App>> Listen(Options options);
   ~App();  // drains at once
 
@@ -55,6 +63,8 @@ class App {
   // Fails all jobs, cancels all calls and closes the doors, so that a Drain under way ends at once. Any
   // thread, but not beside Serve.
   void CutShort();
+  // Has certificates and keys read again, soon, on a thread for it; the log has what came of it. Any thread.
+  void RefreshSecrets();
 
   // HOST:PORT, with the ports that were chosen; "off" where there is no page of metrics.
   std::string address() const { return options_.listen.ToString(); }
@@ -82,6 +92,8 @@ class App {
 
   Options options_;  // the ports are filled in by OpenDoors
   // In the order they are built; each is used by those below it.
+  Authenticator authenticator_;
+  std::unique_ptr<Secrets> secrets_;
   ModelHealth health_;
   Observer metrics_;
   CodecPool pool_;
@@ -89,6 +101,8 @@ class App {
   InferenceService inference_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<grpc::Server> server_;
+  std::atomic<bool> asked_to_refresh_ = false;
+  std::optional<Sweeper> refresher_;  // of the secrets, where there are any
 };
 
 }  // namespace easel

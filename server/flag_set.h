@@ -28,6 +28,9 @@ class FlagSet {
                      const std::string& shown_default);
   CLI::Option* AddText(const std::string& flag, const std::string& shown, const std::string& shown_default,
                        const std::string& help, std::function<void(const std::string&)> set);
+  void AddFile(const std::string& flag, const std::string& help, std::string* value) {
+    AddText(flag, "FILE", "", help, [value](const std::string& text) { *value = text; });
+  }
   // Whole numbers from `least`, an int's unless the value is wider; "auto" leaves what is there.
   template <typename Number>
   void AddNumber(const std::string& flag, int64_t least, const std::string& shown_default,

@@ -91,6 +91,7 @@ class Parser : private FlagSet {
                                    "two models are named '" + source.name + "'; give one another: NAME=DIR");
       }
     }
+    if (!print_config_) CheckTls(flags_->app.secrets.tls);  // what is printed may yet be added to
     // More pictures than may wait could never be accepted.
     flags_->app.limits.max_images = std::min(flags_->app.limits.max_images, flags_->engine.max_queue);
   }
@@ -103,6 +104,15 @@ class Parser : private FlagSet {
   }
 
  private:
+  static void CheckTls(const TlsFiles& tls) {
+    if (tls.cert.empty() != tls.key.empty()) {
+      throw CLI::ValidationError(tls.cert.empty() ? "--tls-cert" : "--tls-key",
+                                 "a certificate and its key come together");
+    }
+    if (!tls.client_ca.empty() && tls.cert.empty()) {
+      throw CLI::ValidationError("--tls-client-ca", "needs --tls-cert and --tls-key");
+    }
+  }
   void AddDoors() {
     AddText("listen", "HOST:PORT", "127.0.0.1:50051", "gRPC; port 0 picks one",
             [this](const std::string& text) { flags_->app.listen = ParseAddress("--listen", text); });
@@ -111,6 +121,14 @@ class Parser : private FlagSet {
               flags_->app.metrics_listen.reset();
               if (text != "off") flags_->app.metrics_listen = ParseAddress("--metrics-listen", text);
             });
+    auto& secrets = flags_->app.secrets;
+    AddFile("tls-cert", "the server's certificate, and those between it and a root, in PEM; none: no TLS",
+            &secrets.tls.cert);
+    AddFile("tls-key", "its key, in PEM", &secrets.tls.key);
+    AddFile("tls-client-ca", "clients must show a certificate of these, in PEM; none: they need not",
+            &secrets.tls.client_ca);
+    AddFile("api-keys", "calls must carry a key of these: lines of SHA256 TENANT [weight=W] [expires=DATE]",
+            &secrets.api_keys);
     AddSwitch("reflection", "let clients ask for the services and messages", &flags_->app.reflection);
     AddSwitch("trust-tenant-header", "a call's x-easel-tenant says whose it is; for a proxy that sets it",
               &flags_->app.trust_tenant_header);
@@ -145,8 +163,8 @@ class Parser : private FlagSet {
     AddNumber("max-queue", 1, "64", "pictures that may wait", &flags_->engine.max_queue);
     AddNumber("max-tenant-jobs", 0, "0", "pictures of one tenant, waiting and worked on; 0: no such limit",
               &flags_->engine.max_tenant_jobs);
-    AddText("step-times", "FILE", "", "what forwards take: read where it is, else measured and written",
-            [this](const std::string& text) { flags_->step_times = text; });
+    AddFile("step-times", "what forwards take: read where it is, else measured and written",
+            &flags_->step_times);
     AddNumber("max-pixels", 1, "auto", "width × height of a picture; auto: per model",
               &flags_->app.limits.max_pixels);
     AddNumber("max-steps", 1, "1000", "steps of a picture", &flags_->app.limits.max_steps);

@@ -74,6 +74,9 @@ void LogDebug(std::string_view event, const std::vector<LogField>& fields) {
 void LogInfo(std::string_view event, const std::vector<LogField>& fields) {
   Write(spdlog::level::info, event, fields);
 }
+void LogWarning(std::string_view event, const std::vector<LogField>& fields) {
+  Write(spdlog::level::warn, event, fields);
+}
 void LogError(std::string_view event, const std::vector<LogField>& fields) {
   Write(spdlog::level::err, event, fields);
 }

@@ -27,6 +27,7 @@ void InitLog(const LogOptions& options);
 
 void LogDebug(std::string_view event, const std::vector<LogField>& fields = {});
 void LogInfo(std::string_view event, const std::vector<LogField>& fields = {});
+void LogWarning(std::string_view event, const std::vector<LogField>& fields = {});
 void LogError(std::string_view event, const std::vector<LogField>& fields = {});
 
 // One call that has ended; those that only ask are told at level debug.

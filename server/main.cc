@@ -4,13 +4,16 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "server/app.h"
 #include "server/flags.h"
 #include "server/log.h"
 #include "server/sd_notify.h"
-#include "server/shutdown_signals.h"
+#include "server/signals.h"
 
 namespace easel {
 namespace {
@@ -46,6 +49,9 @@ ExitCode Load(const Flags& flags, const std::vector<std::string>& devices, const
 ExitCode Check(const Flags& flags) {
   const auto devices = ResolveDevices(flags.load.devices);
   if (!devices.ok()) return Fail(kExitUsage, devices.status());
+  Authenticator nobody({});
+  const auto secrets = Secrets::Load(flags.app.secrets, &nobody);
+  if (!secrets.ok()) return Fail(kExitUsage, secrets.status());
   std::error_code error;
   const bool measured = std::filesystem::exists(flags.step_times, error);
   Loaded loaded;
@@ -61,21 +67,38 @@ ExitCode Check(const Flags& flags) {
   return kExitClean;
 }
 
+// Whoever can reach the port can use it: that may be meant, and is never left unsaid.
+void WarnIfOpen(const App::Options& options) {
+  if (options.listen.IsLoopback()) return;
+  std::vector<std::string> missing;
+  if (options.secrets.tls.cert.empty()) missing.push_back("TLS");
+  if (options.secrets.api_keys.empty() && options.secrets.tls.client_ca.empty()) missing.push_back("keys");
+  if (missing.empty()) return;
+  LogWarning("open to the network",
+             {{"listen", options.listen.ToString()}, {"without", absl::StrJoin(missing, ", ")}});
+}
+
 ExitCode Run(const Flags& flags) {
   std::unique_ptr<App> app;  // outlives the signals, whose thread cuts it short
   std::atomic<bool> serving = false;
   absl::Notification stop;
-  ShutdownSignals signals([&](int count) {
+  const auto on_stop = [&](int count) {
     LogInfo(count == 1 ? "stopping" : "cutting short");
     if (!serving) std::_Exit(kExitClean);  // still loading: nobody waits for anything
     if (count == 1) stop.Notify();
     if (count == 2) app->CutShort();
-  });
+  };
+  const auto on_reload = [&] {
+    if (serving) app->RefreshSecrets();  // while loading, they have just been read
+  };
+  Signals signals(on_stop, on_reload);
   const auto devices = ResolveDevices(flags.load.devices);
   if (!devices.ok()) return Fail(kExitUsage, devices.status());
   auto opened = App::Listen(flags.app);
-  if (!opened.ok()) return Fail(kExitAddress, opened.status());
+  if (!opened.ok())
+    return Fail(absl::IsInvalidArgument(opened.status()) ? kExitUsage : kExitAddress, opened.status());
   app = *std::move(opened);
+  WarnIfOpen(flags.app);
   Loaded loaded;
   const ExitCode code = Load(flags, *devices, flags.step_times, &loaded);
   if (code != kExitClean) return code;

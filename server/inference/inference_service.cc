@@ -55,7 +55,7 @@ absl::StatusOr<const ServedModel*> InferenceService::Find(const std::string& nam
 }
 
 InferenceService::Unary* InferenceService::ServerLive(Context* context, const Bytes*, Bytes* response) {
-  return images_->Answered(context, "ServerLive", response, [](CallRecord*) {
+  return images_->Answered(context, "ServerLive", response, [](const Caller&, CallRecord*) {
     inference::ServerLiveResponse answer;
     answer.set_live(true);
     return Serialize(answer);
@@ -63,7 +63,7 @@ InferenceService::Unary* InferenceService::ServerLive(Context* context, const By
 }
 
 InferenceService::Unary* InferenceService::ServerReady(Context* context, const Bytes*, Bytes* response) {
-  return images_->Answered(context, "ServerReady", response, [this](CallRecord*) {
+  return images_->Answered(context, "ServerReady", response, [this](const Caller&, CallRecord*) {
     inference::ServerReadyResponse answer;
     answer.set_ready(IsReady());
     return Serialize(answer);
@@ -73,7 +73,7 @@ InferenceService::Unary* InferenceService::ServerReady(Context* context, const B
 InferenceService::Unary* InferenceService::ModelReady(Context* context, const Bytes* request,
                                                       Bytes* response) {
   return images_->Answered(
-      context, "ModelReady", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+      context, "ModelReady", response, [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
         EASEL_ASSIGN_OR_RETURN(const auto asked, Parse<inference::ModelReadyRequest>(*request));
         inference::ModelReadyResponse answer;
         answer.set_ready(CheckVersion(asked.version()).ok() && IsReady(asked.name()));
@@ -82,7 +82,7 @@ InferenceService::Unary* InferenceService::ModelReady(Context* context, const By
 }
 
 InferenceService::Unary* InferenceService::ServerMetadata(Context* context, const Bytes*, Bytes* response) {
-  return images_->Answered(context, "ServerMetadata", response, [this](CallRecord*) {
+  return images_->Answered(context, "ServerMetadata", response, [this](const Caller&, CallRecord*) {
     inference::ServerMetadataResponse answer;
     answer.set_name("easel");
     answer.set_version(state_.version);
@@ -94,7 +94,7 @@ InferenceService::Unary* InferenceService::ServerMetadata(Context* context, cons
 InferenceService::Unary* InferenceService::ModelMetadata(Context* context, const Bytes* request,
                                                          Bytes* response) {
   return images_->Answered(
-      context, "ModelMetadata", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+      context, "ModelMetadata", response, [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
         EASEL_ASSIGN_OR_RETURN(const auto asked, Parse<inference::ModelMetadataRequest>(*request));
         EASEL_ASSIGN_OR_RETURN(const ServedModel* const model, Find(asked.name(), asked.version()));
         return Serialize(ToMetadata(*model));
@@ -114,7 +114,7 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* InferenceService::M
 InferenceService::Unary* InferenceService::ModelConfig(Context* context, const Bytes* request,
                                                        Bytes* response) {
   return images_->Answered(
-      context, "ModelConfig", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+      context, "ModelConfig", response, [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
         EASEL_ASSIGN_OR_RETURN(const auto asked, Parse<inference::ModelConfigRequest>(*request));
         EASEL_ASSIGN_OR_RETURN(const ServedModel* const model, Find(asked.name(), asked.version()));
         inference::ModelConfigResponse answer;
@@ -126,7 +126,7 @@ InferenceService::Unary* InferenceService::ModelConfig(Context* context, const B
 InferenceService::Unary* InferenceService::ModelStatistics(Context* context, const Bytes* request,
                                                            Bytes* response) {
   return images_->Answered(
-      context, "ModelStatistics", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+      context, "ModelStatistics", response, [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
         EASEL_ASSIGN_OR_RETURN(const auto asked, Parse<inference::ModelStatisticsRequest>(*request));
         EASEL_ASSIGN_OR_RETURN(const ServedModel* const found, Find(asked.name(), asked.version()));
         EASEL_ASSIGN_OR_RETURN(const Engine* const engine, EngineOf(*state_.service));
@@ -142,7 +142,7 @@ InferenceService::Unary* InferenceService::ModelStatistics(Context* context, con
 InferenceService::Unary* InferenceService::RepositoryIndex(Context* context, const Bytes* request,
                                                            Bytes* response) {
   return images_->Answered(
-      context, "RepositoryIndex", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+      context, "RepositoryIndex", response, [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
         EASEL_ASSIGN_OR_RETURN(const auto asked, Parse<inference::RepositoryIndexRequest>(*request));
         if (!asked.repository_name().empty()) {
           return absl::NotFoundError(absl::StrCat("repository_name: ", Quoted(asked.repository_name()),
@@ -168,7 +168,7 @@ InferenceService::Unary* InferenceService::RepositoryIndex(Context* context, con
   InferenceService::Unary* InferenceService::Method(Context* context, const Bytes*, Bytes* response) {  \
     return images_->Answered(                                                                           \
         context, #Method, response,                                                                     \
-        [](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> { return absl::UnimplementedError(why); }); \
+        [](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> { return absl::UnimplementedError(why); }); \
   }
 EASEL_UNIMPLEMENTED(RepositoryModelLoad, kModelsAreFixed)
 EASEL_UNIMPLEMENTED(RepositoryModelUnload, kModelsAreFixed)

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -34,22 +33,16 @@ std::string TraceparentOf(const grpc::CallbackServerContext& context) {
   return good ? value : "";
 }
 
-absl::StatusOr<std::string> CheckedTenant(std::string_view given) {
-  const bool good = !given.empty() && given.size() <= kMaxTenantBytes &&
-                    std::all_of(given.begin(), given.end(), [](unsigned char c) {
-                      return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-                    });
-  if (good) return std::string(given);
-  return InvalidFields({{kTenantKey, absl::StrCat(Quoted(given), " given; allowed: 1 to ", kMaxTenantBytes,
-                                                  " letters, digits, '.', '_' and '-'")}});
+bool IsTenant(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxTenantBytes &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
 }
 
-absl::StatusOr<std::string> TenantOf(const grpc::CallbackServerContext& context, bool trusted) {
-  if (!trusted) return "";
-  const auto& metadata = context.client_metadata();
-  const auto found = metadata.find(kTenantKey);
-  if (found == metadata.end()) return "";
-  return CheckedTenant({found->second.data(), found->second.size()});
+absl::StatusOr<std::string> CheckedTenant(std::string_view given) {
+  if (IsTenant(given)) return std::string(given);
+  return InvalidFields({{kTenantKey, absl::StrCat(Quoted(given), " given; allowed: ", kTenantRule)}});
 }
 
 }  // namespace easel

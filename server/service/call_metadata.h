@@ -4,6 +4,7 @@
 #include <grpcpp/server_context.h>
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -18,9 +19,10 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& context);
 // Only what has the form of a W3C trace context, for it goes into the log; else empty.
 std::string TraceparentOf(const grpc::CallbackServerContext& context);
 
-// Who is served: `given`, the value of x-easel-tenant, where the operator trusts it, else everyone is "".
-// InvalidArgument for what is not 1 to 64 of [A-Za-z0-9._-].
+// Whether that is a tenant's name, by this rule.
+inline constexpr char kTenantRule[] = "1 to 64 letters, digits, '.', '_' and '-'";
+bool IsTenant(std::string_view name);
+// The value of x-easel-tenant; InvalidArgument, in the words of a field, where it is none.
 absl::StatusOr<std::string> CheckedTenant(std::string_view given);
-absl::StatusOr<std::string> TenantOf(const grpc::CallbackServerContext& context, bool trusted);
 
 }  // namespace easel

@@ -52,16 +52,17 @@ GenerateCall::~GenerateCall() { state_->calls.Ended(); }
 
 absl::StatusOr<std::shared_ptr<Generation>> GenerateCall::Admit(
     Rpc rpc, const grpc::CallbackServerContext& context, const absl::StatusOr<grpc::ByteBuffer>& request) {
-  EASEL_ASSIGN_OR_RETURN(record_.tenant, TenantOf(context, state_->trust_tenant_header));
+  EASEL_ASSIGN_OR_RETURN(const Caller caller, state_->authenticator->CallerOf(context));
+  record_.tenant = caller.tenant;
   EASEL_RETURN_IF_ERROR(request.status());
   if (rpc == Rpc::kWatch) {
     EASEL_ASSIGN_OR_RETURN(const auto watch, Parse<v1::WatchGenerationRequest>(*request));
-    return FindGeneration(*state_, record_.tenant, watch.id(), &record_);
+    return FindGeneration(*state_, caller.tenant, watch.id(), &record_);
   }
   StartOptions options;
   options.answer =
       rpc == Rpc::kGenerateStream || rpc == Rpc::kModelStreamInfer ? Answer::kStream : Answer::kUnary;
-  options.tenant = record_.tenant;
+  options.caller = caller;
   options.arrived = arrived_;
   options.deadline = deadline_;
   return StartGeneration(state_, *request, options, &record_);

@@ -17,12 +17,10 @@ constexpr absl::Duration kSweepEvery = absl::Seconds(1);
 
 // Of a Get- or CancelGenerationRequest.
 template <typename Request>
-absl::StatusOr<std::shared_ptr<Generation>> FindFor(const ServiceState& state,
-                                                    const grpc::CallbackServerContext& context,
+absl::StatusOr<std::shared_ptr<Generation>> FindFor(const ServiceState& state, const Caller& caller,
                                                     const grpc::ByteBuffer& bytes, CallRecord* record) {
-  EASEL_ASSIGN_OR_RETURN(record->tenant, TenantOf(context, state.trust_tenant_header));
   EASEL_ASSIGN_OR_RETURN(const Request request, Parse<Request>(bytes));
-  return FindGeneration(state, record->tenant, request.id(), record);
+  return FindGeneration(state, caller.tenant, request.id(), record);
 }
 
 }  // namespace
@@ -34,7 +32,7 @@ ImageGenerationService::ImageGenerationService(const Options& options)
   state_.observer = options.observer;
   state_.log = options.log;
   state_.now = options.now;
-  state_.trust_tenant_header = options.trust_tenant_header;
+  state_.authenticator = options.authenticator;
   state_.store = std::make_shared<GenerationStore>(options.keep);
   sweeper_.emplace(kSweepEvery, [this] { Sweep(); });
 }
@@ -61,16 +59,16 @@ grpc::ServerUnaryReactor* ImageGenerationService::Generate(grpc::CallbackServerC
 grpc::ServerUnaryReactor* ImageGenerationService::SubmitGeneration(grpc::CallbackServerContext* context,
                                                                    const grpc::ByteBuffer* request,
                                                                    grpc::ByteBuffer* response) {
-  return Answered(
-      context, "SubmitGeneration", response, [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
-        EASEL_ASSIGN_OR_RETURN(record->tenant, TenantOf(*context, state_.trust_tenant_header));
-        StartOptions options;
-        options.tenant = record->tenant;
-        options.arrived = state_.now();
-        options.detach = true;
-        EASEL_ASSIGN_OR_RETURN(const auto generation, StartGeneration(&state_, *request, options, record));
-        return Serialize(generation->Snapshot(state_.store->keep()));
-      });
+  return Answered(context, "SubmitGeneration", response,
+                  [&](const Caller& caller, CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
+                    StartOptions options;
+                    options.caller = caller;
+                    options.arrived = state_.now();
+                    options.detach = true;
+                    EASEL_ASSIGN_OR_RETURN(const auto generation,
+                                           StartGeneration(&state_, *request, options, record));
+                    return Serialize(generation->Snapshot(state_.store->keep()));
+                  });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageGenerationService::WatchGeneration(
@@ -81,46 +79,50 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageGenerationService::WatchGenerat
 grpc::ServerUnaryReactor* ImageGenerationService::GetGeneration(grpc::CallbackServerContext* context,
                                                                 const grpc::ByteBuffer* request,
                                                                 grpc::ByteBuffer* response) {
-  return Answered(
-      context, "GetGeneration", response, [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
-        EASEL_ASSIGN_OR_RETURN(const auto generation,
-                               FindFor<v1::GetGenerationRequest>(state_, *context, *request, record));
-        return Serialize(generation->Snapshot(state_.store->keep()));
-      });
+  return Answered(context, "GetGeneration", response,
+                  [&](const Caller& caller, CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
+                    EASEL_ASSIGN_OR_RETURN(const auto generation, FindFor<v1::GetGenerationRequest>(
+                                                                      state_, caller, *request, record));
+                    return Serialize(generation->Snapshot(state_.store->keep()));
+                  });
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::CancelGeneration(grpc::CallbackServerContext* context,
                                                                    const grpc::ByteBuffer* request,
                                                                    grpc::ByteBuffer* response) {
-  return Answered(
-      context, "CancelGeneration", response, [&](CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
-        EASEL_ASSIGN_OR_RETURN(const auto generation,
-                               FindFor<v1::CancelGenerationRequest>(state_, *context, *request, record));
-        generation->Cancel(absl::CancelledError("CancelGeneration was called"));
-        return Serialize(generation->Snapshot(state_.store->keep()));
-      });
+  return Answered(context, "CancelGeneration", response,
+                  [&](const Caller& caller, CallRecord* record) -> absl::StatusOr<grpc::ByteBuffer> {
+                    EASEL_ASSIGN_OR_RETURN(const auto generation, FindFor<v1::CancelGenerationRequest>(
+                                                                      state_, caller, *request, record));
+                    generation->Cancel(absl::CancelledError("CancelGeneration was called"));
+                    return Serialize(generation->Snapshot(state_.store->keep()));
+                  });
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::ListModels(grpc::CallbackServerContext* context,
                                                              const grpc::ByteBuffer*,
                                                              grpc::ByteBuffer* response) {
-  return Answered(context, "ListModels", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
-    EASEL_ASSIGN_OR_RETURN(Engine* const engine, EngineOf(state_));
-    v1::ListModelsResponse models;
-    for (const ServedModel& model : engine->models()) *models.add_models() = ToProto(model, state_.limits);
-    return Serialize(models);
-  });
+  return Answered(context, "ListModels", response,
+                  [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+                    EASEL_ASSIGN_OR_RETURN(Engine* const engine, EngineOf(state_));
+                    v1::ListModelsResponse models;
+                    for (const ServedModel& model : engine->models()) {
+                      *models.add_models() = ToProto(model, state_.limits);
+                    }
+                    return Serialize(models);
+                  });
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::GetModel(grpc::CallbackServerContext* context,
                                                            const grpc::ByteBuffer* request,
                                                            grpc::ByteBuffer* response) {
-  return Answered(context, "GetModel", response, [&](CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
-    EASEL_ASSIGN_OR_RETURN(Engine* const engine, EngineOf(state_));
-    EASEL_ASSIGN_OR_RETURN(const auto parsed, Parse<v1::GetModelRequest>(*request));
-    EASEL_ASSIGN_OR_RETURN(const ServedModel* const model, FindModel(parsed.name(), engine->models()));
-    return Serialize(ToProto(*model, state_.limits));
-  });
+  return Answered(
+      context, "GetModel", response, [&](const Caller&, CallRecord*) -> absl::StatusOr<grpc::ByteBuffer> {
+        EASEL_ASSIGN_OR_RETURN(Engine* const engine, EngineOf(state_));
+        EASEL_ASSIGN_OR_RETURN(const auto parsed, Parse<v1::GetModelRequest>(*request));
+        EASEL_ASSIGN_OR_RETURN(const ServedModel* const model, FindModel(parsed.name(), engine->models()));
+        return Serialize(ToProto(*model, state_.limits));
+      });
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::Answered(grpc::CallbackServerContext* context,
@@ -132,7 +134,10 @@ grpc::ServerUnaryReactor* ImageGenerationService::Answered(grpc::CallbackServerC
   record.peer = context->peer();
   record.traceparent = TraceparentOf(*context);
   state_.observer->OnCallBegan(rpc);
-  absl::StatusOr<grpc::ByteBuffer> bytes = answer(&record);
+  const absl::StatusOr<Caller> caller = state_.authenticator->CallerOf(*context);
+  if (caller.ok()) record.tenant = caller->tenant;
+  absl::StatusOr<grpc::ByteBuffer> bytes =
+      caller.ok() ? answer(*caller, &record) : absl::StatusOr<grpc::ByteBuffer>(caller.status());
   record.status = bytes.status();
   record.seconds = absl::ToDoubleSeconds(state_.now() - arrived);
   if (bytes.ok()) {

@@ -38,7 +38,7 @@ class ImageGenerationService final : public ImageGenerationMethods {
     std::function<void(const CallRecord&)> log;
     GenerationStore::Options keep;
     absl::Duration stall_timeout = absl::Seconds(30);  // of one write
-    bool trust_tenant_header = false;
+    const Authenticator* authenticator = nullptr;      // likewise
     std::function<absl::Time()> now = absl::Now;
   };
   explicit ImageGenerationService(const Options& options);
@@ -72,8 +72,9 @@ class ImageGenerationService final : public ImageGenerationMethods {
 
   // For who offers the same by another protocol (server/inference).
   ServiceState* state() { return &state_; }
-  // A call that is answered at once, by what `answer` gives or refuses; it fills in what the record tells.
-  using AnswerOf = std::function<absl::StatusOr<grpc::ByteBuffer>(CallRecord*)>;
+  // A call that is answered at once, by what `answer` gives or refuses to a caller that may ask; it fills in
+  // what the record tells beside the tenant.
+  using AnswerOf = std::function<absl::StatusOr<grpc::ByteBuffer>(const Caller&, CallRecord*)>;
   grpc::ServerUnaryReactor* Answered(grpc::CallbackServerContext* context, std::string_view rpc,
                                      grpc::ByteBuffer* response, const AnswerOf& answer);
 

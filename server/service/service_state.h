@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "server/engine/engine.h"
 #include "server/image/codec_pool.h"
+#include "server/service/authenticator.h"
 #include "server/service/calls_in_flight.h"
 #include "server/service/generation_store.h"
 #include "server/service/model_description.h"
@@ -26,8 +27,8 @@ struct ServiceState {
   ServiceObserver* observer = nullptr;         // metrics
   std::function<void(const CallRecord&)> log;  // one line a call
   std::function<absl::Time()> now = absl::Now;
-  bool trust_tenant_header = false;
-  std::shared_ptr<GenerationStore> store;  // not null
+  const Authenticator* authenticator = nullptr;  // whose a call is
+  std::shared_ptr<GenerationStore> store;        // not null
   std::atomic<Engine*> engine = nullptr;
   std::atomic<bool> draining = false;
   CallsInFlight calls;

@@ -60,7 +60,8 @@ std::shared_ptr<Generation> NewGeneration(ServiceState* state, const std::string
 absl::Status GiveToEngine(Engine* engine, Generation* generation, const StartOptions& start) {
   const GenerationPlan& plan = generation->plan();
   SubmitOptions options;
-  options.tenant = start.tenant;
+  options.tenant = start.caller.tenant;
+  options.weight = start.caller.weight;
   options.priority = plan.priority;
   if (!start.detach && !plan.detach) options.deadline = start.deadline;
   options.preview_every_n_steps = plan.preview_every_n_steps;
@@ -93,7 +94,7 @@ absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
   const std::shared_ptr<Generation> fresh = NewGeneration(state, id, std::move(plan), options);
   Describe(*fresh, record);
 
-  auto added = state->store->Add(fresh, {options.tenant, request.request_id(), HashOf(bytes)});
+  auto added = state->store->Add(fresh, {options.caller.tenant, request.request_id(), HashOf(bytes)});
   if (!added.ok()) return FromEngine(added.status());
   const std::shared_ptr<Generation> generation = *std::move(added);
   if (generation != fresh) {

@@ -16,7 +16,7 @@ namespace easel {
 
 struct StartOptions {
   Answer answer = Answer::kStream;
-  std::string tenant;
+  Caller caller;
   absl::Time arrived;
   absl::Time deadline = absl::InfiniteFuture();  // of the call; the work's, unless it is detached
   bool detach = false;                           // whatever the request says

@@ -18,17 +18,24 @@ Sweeper::~Sweeper() {
   thread_.join();
 }
 
+void Sweeper::SweepNow() {
+  MutexLock lock(&mutex_);
+  due_ = true;
+  mutex_.NotifyAll();
+}
+
 void Sweeper::Run() {
   for (;;) {
     {
       MutexLock lock(&mutex_);
-      const bool stop = mutex_.Await(
+      mutex_.Await(
           [this] {
             mutex_.AssertHeld();
-            return stopping_;
+            return stopping_ || due_;
           },
           absl::Now() + period_);
-      if (stop) return;
+      if (stopping_) return;
+      due_ = false;
     }
     sweep_();
   }

@@ -12,12 +12,15 @@ namespace easel {
 
 class Sweeper {
  public:
-  // Calls `sweep` about every `period` until destroyed. Its mutex is not held meanwhile.
+  // Calls `sweep` about every `period`, on its thread, until destroyed. Its mutex is not held meanwhile.
   Sweeper(absl::Duration period, std::function<void()> sweep);
   // Waits for a sweep under way.
   ~Sweeper();
   Sweeper(const Sweeper&) = delete;
   Sweeper& operator=(const Sweeper&) = delete;
+
+  // The next sweep is now. Any thread; does not wait for it.
+  void SweepNow();
 
  private:
   void Run();
@@ -26,6 +29,7 @@ class Sweeper {
   const std::function<void()> sweep_;
   Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool due_ ABSL_GUARDED_BY(mutex_) = false;  // before the period is over
   std::thread thread_;
 };
 

@@ -1,5 +1,5 @@
-// policy_server POLICY [easeld's flags]: easeld with another policy of forwards (serving_policies.h), for the serving
-// benchmark. Prints "listening on HOST:PORT" and serves until SIGTERM or SIGINT.
+// policy_server POLICY [easeld's flags]: easeld with another policy of forwards (serving_policies.h), for the
+// serving benchmark. Prints "listening on HOST:PORT" and serves until SIGTERM or SIGINT.
 #include <algorithm>
 #include <iostream>
 #include <string>
@@ -11,7 +11,7 @@
 #include "server/app.h"
 #include "server/flags.h"
 #include "server/log.h"
-#include "server/shutdown_signals.h"
+#include "server/signals.h"
 #include "tests/bench/serving_policies.h"
 
 namespace easel {
@@ -24,9 +24,11 @@ int Fail(const absl::Status& status) {
 
 int Serve(Flags flags, const std::string& policy) {
   absl::Notification stop;
-  ShutdownSignals signals([&](int count) {
-    if (count == 1) stop.Notify();
-  });
+  Signals signals(
+      [&](int count) {
+        if (count == 1) stop.Notify();
+      },
+      [] {});
   const auto devices = ResolveDevices(flags.load.devices);
   if (!devices.ok()) return Fail(devices.status());
   auto app = App::Listen(flags.app);

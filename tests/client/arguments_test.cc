@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 
 namespace easel {
 namespace {
@@ -144,6 +145,38 @@ TEST(Arguments, EnvironmentNamesTheServerAndFlagsWin) {
   unsetenv("EASEL_SERVER");
   unsetenv("EASEL_API_KEY");
   unsetenv("EASEL_TENANT");
+}
+
+TEST(Arguments, TlsFromFlagsOrTheEnvironment) {
+  const ImageClient::Options said =
+      Parsed({"models", "--tls-ca", "a", "--tls-cert", "b", "--tls-key", "c", "--tls-server-name", "d"})
+          .connection;
+  for (const char* name :
+       {"EASEL_TLS_CA", "EASEL_CLIENT_CERT", "EASEL_CLIENT_KEY", "EASEL_TLS_SERVER_NAME"}) {
+    setenv(name, name, 1);
+  }
+  const ImageClient::Options found = Parsed({"models"}).connection;
+  EXPECT_THAT((std::vector{said.tls_ca, said.tls_cert, said.tls_key, said.tls_server_name}),
+              ElementsAre("a", "b", "c", "d"));
+  EXPECT_THAT((std::vector{found.tls_ca, found.tls_cert, found.tls_key, found.tls_server_name}),
+              ElementsAre("EASEL_TLS_CA", "EASEL_CLIENT_CERT", "EASEL_CLIENT_KEY", "EASEL_TLS_SERVER_NAME"));
+  for (const char* name :
+       {"EASEL_TLS_CA", "EASEL_CLIENT_CERT", "EASEL_CLIENT_KEY", "EASEL_TLS_SERVER_NAME"}) {
+    unsetenv(name);
+  }
+}
+
+TEST(Arguments, TheKeyFromAFile) {
+  const std::string file = testing::TempDir() + "/api-key";
+  std::ofstream(file) << "from-file \nmore\n";
+  EXPECT_EQ(Parsed({"models", "--api-key-file", file}).connection.api_key, "from-file");
+  setenv("EASEL_API_KEY_FILE", file.c_str(), 1);
+  EXPECT_EQ(Parsed({"models"}).connection.api_key, "from-file");
+  unsetenv("EASEL_API_KEY_FILE");
+  EXPECT_EQ(Left({"models", "--api-key-file", file, "--api-key", "k"}).exit_code, 2);
+  EXPECT_THAT(Left({"models", "--api-key-file", "/no/such.key"}).text, HasSubstr("/no/such.key"));
+  std::ofstream(file) << "\n";
+  EXPECT_EQ(Left({"models", "--api-key-file", file}).exit_code, 2);
 }
 
 TEST(Arguments, TheExtensionChoosesTheFormat) {

@@ -19,6 +19,13 @@ TEST(SweeperTest, SweepsAgainAndAgainUntilItIsDestroyed) {
   EXPECT_GE(sweeps, 3);  // and no more of them: read without a lock, after its thread
 }
 
+TEST(SweeperTest, SweepsAtOnceWhenToldTo) {
+  absl::Notification swept;
+  Sweeper sweeper(absl::Hours(1), [&] { swept.Notify(); });  // a second time would be a fault
+  sweeper.SweepNow();
+  swept.WaitForNotification();
+}
+
 TEST(SweeperTest, IsDestroyedWithoutWaitingForItsPeriod) {
   Sweeper sweeper(absl::Hours(1), [] { FAIL(); });
 }
