@@ -5,7 +5,7 @@
 
 #include "client/image_client.h"
 #include "client/load/load_options.h"
-#include "client/terminal.h"
+#include "client/cli/terminal.h"
 
 namespace easel {
 

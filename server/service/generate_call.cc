@@ -24,30 +24,28 @@ std::string_view NameOf(GenerateCall::Rpc rpc) {
 
 }  // namespace
 
-GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackServerContext& context,
+GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
                            const grpc::ByteBuffer& request, std::function<void()> wake)
-    : state_(state), arrived_(state->now()), deadline_(DeadlineOf(context)) {
+    : state_(state), context_(context), arrived_(state->now()), deadline_(DeadlineOf(*context)) {
   record_.rpc = NameOf(rpc);
-  record_.peer = context.peer();
-  record_.traceparent = TraceparentOf(context);
+  record_.peer = context->peer();
+  record_.traceparent = TraceparentOf(*context);
   state_->calls.Began();
   state_->observer->OnCallBegan(record_.rpc);
-  auto generation = Admit(rpc, context, request);
+  auto generation = Admit(rpc, request);
   refusal_ = generation.status();
   if (!generation.ok()) return;
   Generation::ReaderOptions reader;
   reader.wake = std::move(wake);
-  reader.close = [&context] { context.TryCancel(); };
+  reader.close = [context] { context->TryCancel(); };
   reader.owns = rpc != Rpc::kWatch;
   events_ = std::make_unique<EventStream>(*std::move(generation), std::move(reader));
 }
 
 GenerateCall::~GenerateCall() { state_->calls.Ended(); }
 
-absl::StatusOr<std::shared_ptr<Generation>> GenerateCall::Admit(Rpc rpc,
-                                                                const grpc::CallbackServerContext& context,
-                                                                const grpc::ByteBuffer& request) {
-  EASEL_ASSIGN_OR_RETURN(record_.tenant, TenantOf(context, state_->trust_tenant_header));
+absl::StatusOr<std::shared_ptr<Generation>> GenerateCall::Admit(Rpc rpc, const grpc::ByteBuffer& request) {
+  EASEL_ASSIGN_OR_RETURN(record_.tenant, TenantOf(*context_, state_->trust_tenant_header));
   if (rpc == Rpc::kWatch) {
     EASEL_ASSIGN_OR_RETURN(const auto watch, Parse<v1::WatchGenerationRequest>(request));
     return FindGeneration(*state_, record_.tenant, watch.id(), &record_);
@@ -79,7 +77,7 @@ grpc::Status GenerateCall::End(const absl::Status& status) {
   record_.status = status;
   record_.seconds = absl::ToDoubleSeconds(state_->now() - arrived_);
   if (events_ != nullptr) record_.accounting = events_->generation().accounting();
-  return Told(*state_, record_);
+  return Told(*state_, record_, context_);
 }
 
 }  // namespace easel

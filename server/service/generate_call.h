@@ -24,7 +24,7 @@ class GenerateCall {
 
   // Starts, joins or finds the generation; a refusal is what Next gives. `context` and `state` must outlive
   // the call.
-  GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackServerContext& context,
+  GenerateCall(Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
                const grpc::ByteBuffer& request, std::function<void()> wake);
   // REQUIRES: End was called.
   ~GenerateCall();
@@ -35,16 +35,17 @@ class GenerateCall {
   EventStream::Item Next();
   // The caller has gone, or its deadline has passed. Any thread, but not before the constructor returned.
   void Leave();
-  // Tells metrics and log how it ended. Once, with the status that Next gave.
+  // Tells metrics, log and the caller's metadata how it ended. Once, with the status that Next gave; what comes
+  // back is for Finish.
   grpc::Status End(const absl::Status& status);
 
   const std::string& generation_id() const { return record_.generation_id; }
 
  private:
-  absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc, const grpc::CallbackServerContext& context,
-                                                    const grpc::ByteBuffer& request);
+  absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc, const grpc::ByteBuffer& request);
 
   ServiceState* const state_;
+  grpc::CallbackServerContext* const context_;
   const absl::Time arrived_;
   const absl::Time deadline_;
   CallRecord record_;
