@@ -81,9 +81,7 @@ struct ImageClient::Parts {
     return attempt;
   }
 
-  absl::Status Status(const grpc::Status& status) const {
-    return ToStatus(status, *channel, options.server);
-  }
+  absl::Status Status(const grpc::Status& status) const { return ToStatus(status, *channel, options.server); }
 
   // Runs `once` until it is done, or not to be tried again.
   template <typename Result, typename Once>
@@ -114,10 +112,10 @@ struct ImageClient::Parts {
 
   // A call that streams events.
   template <typename Request>
-  absl::StatusOr<v1::GenerateResponse> Read(
-      std::unique_ptr<grpc::ClientReader<v1::GenerationEvent>> (Images::*method)(grpc::ClientContext*,
-                                                                                 const Request&),
-      const Request& request, const OnEvent& on_event, absl::Duration timeout) const {
+  absl::StatusOr<v1::GenerateResponse> Read(std::unique_ptr<grpc::ClientReader<v1::GenerationEvent>> (
+                                                Images::*method)(grpc::ClientContext*, const Request&),
+                                            const Request& request, const OnEvent& on_event,
+                                            absl::Duration timeout) const {
     ResponseGatherer gatherer;
     return Repeat<v1::GenerateResponse>(timeout, [&](grpc::ClientContext& context) {
       gatherer.Restart();
@@ -163,8 +161,7 @@ class ImageClient::StreamCall final : public grpc::ClientReadReactor<v1::Generat
 
   void OnDone(const grpc::Status& status) override {
     absl::StatusOr<v1::GenerateResponse> result = gatherer_.Finish(parts_.Status(status));
-    const auto delay =
-        result.ok() ? std::nullopt : policy_.After(result.status(), absl::Now(), Chance());
+    const auto delay = result.ok() ? std::nullopt : policy_.After(result.status(), absl::Now(), Chance());
     if (delay.has_value()) {
       const auto next = parts_.NewAttempt(deadline_, tenant_);
       attempt_ = next;
@@ -203,8 +200,7 @@ absl::StatusOr<std::unique_ptr<ImageClient>> ImageClient::Create(const Options& 
     credentials = grpc::SslCredentials(tls);
   }
   auto channel = grpc::CreateCustomChannel(options.server, credentials, ChannelArguments(options.server));
-  return std::unique_ptr<ImageClient>(
-      new ImageClient(std::make_unique<Parts>(options, std::move(channel))));
+  return std::unique_ptr<ImageClient>(new ImageClient(std::make_unique<Parts>(options, std::move(channel))));
 }
 
 ImageClient::ImageClient(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -26,9 +26,9 @@ class ImageClient {
     int retries = 3;           // how often a call is tried again (below); 0: never
   };
   // Sees every event of a generation. A picture's pieces come joined: one `image` event, all of it in
-  // `chunk`. When the call is tried again, `queued` and `started` come again, under a `generation_id` that may be
-  // another, and so do `progress` and `preview` of pictures that had not come; of each picture one `image`
-  // comes, and in the end one `done`.
+  // `chunk`. When the call is tried again, `queued` and `started` come again, under a `generation_id` that
+  // may be another, and so do `progress` and `preview` of pictures that had not come; of each picture one
+  // `image` comes, and in the end one `done`.
   using OnEvent = std::function<void(const v1::GenerationEvent&)>;
 
   // The end of a generation that was started; called once.
@@ -43,19 +43,18 @@ class ImageClient {
   // UNAVAILABLE says so and has the payload kNoServerPayload. DEADLINE_EXCEEDED after `timeout`, which is of
   // the call with all its tries.
   //
-  // Tried again is what ended with UNAVAILABLE, as which a stream that broke off counts, or with RESOURCE_EXHAUSTED
-  // and a RetryInfo: after the time that its RetryInfo asks for, with none after 0.25 s and then longer each
-  // time, always with some jitter. What would begin after the deadline, or more than a minute later, is not tried: the
-  // last status stands, with its RetryInfo.
-  // IsServing is never tried again.
+  // Tried again is what ended with UNAVAILABLE, as which a stream that broke off counts, or with
+  // RESOURCE_EXHAUSTED and a RetryInfo: after the time that its RetryInfo asks for, with none after 0.25 s
+  // and then longer each time, always with some jitter. What would begin after the deadline, or more than a
+  // minute later, is not tried: the last status stands, with its RetryInfo. IsServing is never tried again.
   static constexpr char kNoServerPayload[] = "easel/no-server";
 
   // Runs GenerateStream; on_event is called on this thread. What comes back is what Generate would have.
   //
-  // However often it is tried, there is one picture: a request without a request_id gets one here, by which the
-  // same server joins it to what it has begun, and a random seed, if it has none, from which another server
-  // draws the same. A request that has a request_id goes out as it is: servers take a seed that is not set from
-  // that.
+  // However often it is tried, there is one picture: a request without a request_id gets one here, by which
+  // the same server joins it to what it has begun, and a random seed, if it has none, from which another
+  // server draws the same. A request that has a request_id goes out as it is: servers take a seed that is not
+  // set from that.
   absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateRequest& request, const OnEvent& on_event,
                                                 absl::Duration timeout = absl::InfiniteDuration());
 
@@ -78,8 +77,8 @@ class ImageClient {
 
   absl::StatusOr<v1::ListModelsResponse> ListModels(absl::Duration timeout = absl::InfiniteDuration());
 
-  // Whether grpc.health.v1 says SERVING. `service`: full name of a service, or easel.v1.ImageGeneration/MODEL;
-  // empty: the server as a whole. NOT_FOUND: it knows no such service.
+  // Whether grpc.health.v1 says SERVING. `service`: full name of a service, or
+  // easel.v1.ImageGeneration/MODEL; empty: the server as a whole. NOT_FOUND: it knows no such service.
   absl::StatusOr<bool> IsServing(const std::string& service,
                                  absl::Duration timeout = absl::InfiniteDuration());
 

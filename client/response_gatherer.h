@@ -1,5 +1,5 @@
-// The events of one generation put together: what Generate would have returned. Its stream may break and begin
-// again, on this server or another.
+// The events of one generation put together: what Generate would have returned. Its stream may break and
+// begin again, on this server or another.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ class ResponseGatherer {
   // The stream broke off: its next event is the first of another stream of the same pictures.
   void Restart();
 
-  // `status`: the stream's, if something is missing; Internal where it was OK all the same. What broke off after
-  // `done` was whole.
+  // `status`: the stream's, if something is missing; Internal where it was OK all the same. What broke off
+  // after `done` was whole.
   absl::StatusOr<v1::GenerateResponse> Finish(const absl::Status& status);
 
  private:

@@ -19,9 +19,9 @@ class RetryPolicy {
 
   // After a try has ended with `status`: how long to wait before the next; nothing: that was the last.
   // Tried again is UNAVAILABLE, and RESOURCE_EXHAUSTED with a RetryInfo: what is bigger than the device has
-  // none. The wait is the RetryInfo's and up to half as much again, so that those refused together do not come
-  // together; without one, it doubles from a quarter of a second. To wait more than a minute is the caller's to
-  // decide. `chance`: in [0, 1).
+  // none. The wait is the RetryInfo's and up to half as much again, so that those refused together do not
+  // come together; without one, it doubles from a quarter of a second. To wait more than a minute is the
+  // caller's to decide. `chance`: in [0, 1).
   std::optional<absl::Duration> After(const absl::Status& status, absl::Time now, double chance);
 
  private:

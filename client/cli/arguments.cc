@@ -154,7 +154,8 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
       ->check(CLI::PositiveNumber);
   sub->add_option("--priority", g.priority, "which of your own goes first, -100 to 100; higher before lower")
       ->check(CLI::Range(-100, 100));
-  sub->add_option("--request-id", g.request_id, "a name of your own: sent again, it joins what it began; and the seed, unless told");
+  sub->add_option("--request-id", g.request_id,
+                  "a name of your own: sent again, it joins what it began; and the seed, unless told");
 }
 
 CLI::App* AddGenerate(CLI::App& app, GenerateArguments& g) {
@@ -285,7 +286,8 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
        Command::kCancel},
       {AddLoad(app, arguments.load), Command::kLoad},
       {app.add_subcommand("models", "what is served: sizes, steps, samplers, classes"), Command::kModels},
-      {app.add_subcommand("health", "whether the server and its models are ready; exit code 1 when the server is not"),
+      {app.add_subcommand("health",
+                          "whether the server and its models are ready; exit code 1 when the server is not"),
        Command::kHealth},
   };
   try {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "client/cli/arguments.h"
-#include "client/image_client.h"
 #include "client/cli/terminal.h"
+#include "client/image_client.h"
 
 namespace easel {
 

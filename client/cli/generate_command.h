@@ -5,8 +5,8 @@
 
 #include "absl/status/statusor.h"
 #include "client/cli/arguments.h"
-#include "client/image_client.h"
 #include "client/cli/terminal.h"
+#include "client/image_client.h"
 
 namespace easel {
 

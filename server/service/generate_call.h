@@ -35,8 +35,8 @@ class GenerateCall {
   EventStream::Item Next();
   // The caller has gone, or its deadline has passed. Any thread, but not before the constructor returned.
   void Leave();
-  // Tells metrics, log and the caller's metadata how it ended. Once, with the status that Next gave; what comes
-  // back is for Finish.
+  // Tells metrics, log and the caller's metadata how it ended. Once, with the status that Next gave; what
+  // comes back is for Finish.
   grpc::Status End(const absl::Status& status);
 
   const std::string& generation_id() const { return record_.generation_id; }

@@ -16,8 +16,8 @@ namespace easel {
 class GenerateStreamReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   // `state` and `context` outlive the call, `request` this constructor.
-  GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state,
-                        grpc::CallbackServerContext* context, const grpc::ByteBuffer& request);
+  GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
+                        const grpc::ByteBuffer& request);
   void OnWriteDone(bool ok) override;
   void OnCancel() override { call_.Leave(); }
   void OnDone() override { delete this; }

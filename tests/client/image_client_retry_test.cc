@@ -33,9 +33,10 @@ const grpc::Status kFull = TryAgain(grpc::StatusCode::RESOURCE_EXHAUSTED);
 // One answer a call, in their order; the last for all others.
 FakeServer::Answer InTurn(std::vector<FakeServer::Answer> answers) {
   auto next = std::make_shared<std::atomic<size_t>>(0);
-  return [answers = std::move(answers), next](const v1::GenerateRequest& request, FakeServer::Writer* writer) {
-    return answers[std::min(next->fetch_add(1), answers.size() - 1)](request, writer);
-  };
+  return
+      [answers = std::move(answers), next](const v1::GenerateRequest& request, FakeServer::Writer* writer) {
+        return answers[std::min(next->fetch_add(1), answers.size() - 1)](request, writer);
+      };
 }
 
 std::string NameOf(const v1::GenerationEvent& event) {
@@ -93,12 +94,11 @@ TEST_P(RetryTest, WhatNoServerCouldIsTriedAgain) {
 TEST_P(RetryTest, ABrokenStreamBeginsAgainAndEachPictureComesOnce) {
   FakeServer server(
       InTurn({Send({StartedEvent(2), ImageEvent(1, 8, "b"), ImageEvent(0, 7, "half a", false)}, kGone),
-              Send({StartedEvent(2), ProgressEvent(1, 1, 2), ProgressEvent(0, 1, 2), ImageEvent(0, 7, "a"), ImageEvent(1, 8, "b"),
-                    DoneEvent()})}));
+              Send({StartedEvent(2), ProgressEvent(1, 1, 2), ProgressEvent(0, 1, 2), ImageEvent(0, 7, "a"),
+                    ImageEvent(1, 8, "b"), DoneEvent()})}));
   const Seen seen = Generate(*Client(server));
   ASSERT_TRUE(seen.response.ok()) << seen.response.status();
-  EXPECT_THAT(seen.events,
-              ElementsAre("started", "image 1 b", "started", "progress", "image 0 a", "done"));
+  EXPECT_THAT(seen.events, ElementsAre("started", "image 1 b", "started", "progress", "image 0 a", "done"));
   ASSERT_EQ(seen.response->images_size(), 2);
   EXPECT_EQ(seen.response->images(0).data(), "a");
   EXPECT_EQ(seen.response->images(1).data(), "b");
@@ -213,8 +213,8 @@ TEST(ImageClientRetry, AServerThatDoesNotServeGetsNoTurn) {
 TEST(ImageClientRetry, AServerThatIsGoneIsPassedOver) {
   FakeServer stays(Send({DoneEvent()}));
   auto goes = std::make_unique<FakeServer>(Send({DoneEvent()}));
-  const auto client = *ImageClient::Create(
-      {.server = absl::StrCat("ipv4:", goes->address(), ",", stays.address())});
+  const auto client =
+      *ImageClient::Create({.server = absl::StrCat("ipv4:", goes->address(), ",", stays.address())});
   ASSERT_TRUE(Block(*client, {}, absl::InfiniteDuration()).response.ok());
   goes.reset();
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(Block(*client, {}, absl::InfiniteDuration()).response.ok());

@@ -36,9 +36,9 @@ TEST(RetryPolicy, WithoutAWordOfTheServersItWaitsLongerEachTime) {
   const absl::Status broken = absl::UnavailableError("Socket closed");
   std::vector<absl::Duration> waits;
   for (int i = 0; i < 7; ++i) waits.push_back(*policy.After(broken, kNow, 0.5));
-  const std::vector<absl::Duration> doubling = {
-      absl::Seconds(0.25), absl::Seconds(0.5), absl::Seconds(1), absl::Seconds(2),
-      absl::Seconds(4),    absl::Seconds(5),   absl::Seconds(5)};
+  const std::vector<absl::Duration> doubling = {absl::Seconds(0.25), absl::Seconds(0.5), absl::Seconds(1),
+                                                absl::Seconds(2),    absl::Seconds(4),   absl::Seconds(5),
+                                                absl::Seconds(5)};
   EXPECT_EQ(waits, doubling);
   EXPECT_EQ(RetryPolicy(1, absl::InfiniteFuture()).After(broken, kNow, 0), absl::Milliseconds(125));
 }
@@ -59,10 +59,10 @@ TEST(RetryPolicy, NeverBeginsPastTheDeadline) {
 
 TEST(RetryPolicy, WhatWouldFailAgainIsNotTriedAgain) {
   RetryPolicy policy(9, absl::InfiniteFuture());
-  for (const auto code : {absl::StatusCode::kInvalidArgument, absl::StatusCode::kNotFound,
-                          absl::StatusCode::kAlreadyExists, absl::StatusCode::kDeadlineExceeded,
-                          absl::StatusCode::kCancelled, absl::StatusCode::kInternal,
-                          absl::StatusCode::kUnauthenticated, absl::StatusCode::kPermissionDenied}) {
+  for (const auto code :
+       {absl::StatusCode::kInvalidArgument, absl::StatusCode::kNotFound, absl::StatusCode::kAlreadyExists,
+        absl::StatusCode::kDeadlineExceeded, absl::StatusCode::kCancelled, absl::StatusCode::kInternal,
+        absl::StatusCode::kUnauthenticated, absl::StatusCode::kPermissionDenied}) {
     EXPECT_FALSE(policy.After(WithDelay(code, absl::Seconds(1)), kNow, 0).has_value()) << code;
   }
   // Bigger than the device, or than a message may be.

@@ -160,10 +160,12 @@ TEST(InspectCommands, HealthIsTheExitCode) {
             "SERVING\n");
   server.health()->SetServingStatus("easel.v1.ImageGeneration", false);
   EXPECT_EQ(RunHealth(*server.Client(), /*json=*/true, json, err), 1);
-  EXPECT_EQ(json.str(), "{\"server\":\"SERVING\",\"easel.v1.ImageGeneration\":\"NOT_SERVING\",\"models\":{}}\n");
+  EXPECT_EQ(json.str(),
+            "{\"server\":\"SERVING\",\"easel.v1.ImageGeneration\":\"NOT_SERVING\",\"models\":{}}\n");
 }
 
-// A model that is down beside others costs only those who ask for it: it is told, and is no reason to restart.
+// A model that is down beside others costs only those who ask for it: it is told, and is no reason to
+// restart.
 TEST(InspectCommands, HealthTellsOfEachModel) {
   FakeServer server;
   const std::string images = "easel.v1.ImageGeneration";
