@@ -3,6 +3,7 @@
 #   make test                  set up, build, every test
 #   make bench                 the table of docs/benchmarks.md (EASEL_BENCH_PYTHON=an interpreter with torch, to compare with it)
 #   make bench-serving         the serving table of docs/serving.md, which takes hours; a run that was stopped goes on. SERVING=--short: a minute
+#   make bench-replicas        what a second replica adds, and what a rolling restart costs; needs two idle cores. REPLICAS="--requests 40": fewer
 #   make soak                  five minutes of clients that behave and clients that do not; SOAK="--minutes 60" for an hour
 #   make simulate              that table on 1, 8 and 64 GPUs, simulated
 #   make test SANITIZE=address (or thread): the tests of our own threads and file readers, in a build with that sanitizer
@@ -10,10 +11,10 @@ BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
 # A sanitizer's build makes only the tests that it runs (deploy/test.sh says which, and why).
 TARGETS_thread = io_tests engine_tests image_tests service_tests
-TARGETS_address = $(TARGETS_thread) client_tests $(addsuffix _fuzz,safetensors json clip_text t5_text spiece_model tokenizer_json)
+TARGETS_address = $(TARGETS_thread) client_tests cli_tests $(addsuffix _fuzz,safetensors json clip_text t5_text spiece_model tokenizer_json)
 TARGETS = $(if $(SANITIZE),$(TARGETS_$(SANITIZE)),all)
 
-.PHONY: all setup build demo test bench bench-serving soak simulate clean
+.PHONY: all setup build demo test bench bench-serving bench-replicas soak simulate clean
 all: build
 
 setup:
@@ -35,6 +36,9 @@ bench: build
 
 bench-serving: build
 	@python3 tests/bench/serving_load.py $(BUILD) $(SERVING)
+
+bench-replicas: build
+	@python3 tests/bench/replicas.py $(BUILD) $(REPLICAS)
 
 soak: build
 	@python3 tests/bench/soak.py $(BUILD) $(SOAK)

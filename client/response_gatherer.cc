@@ -8,6 +8,7 @@ namespace easel {
 void ResponseGatherer::Take(v1::GenerationEvent& event,
                             const std::function<void(const v1::GenerationEvent&)>& on_event) {
   response_.set_generation_id(event.generation_id());
+  if (event.has_image_index() && complete_.contains(event.image_index())) return;
   if (event.has_started()) {
     *response_.mutable_parameters() = event.started().parameters();
     *response_.mutable_warnings() = event.started().warnings();
@@ -20,6 +21,7 @@ void ResponseGatherer::Take(v1::GenerationEvent& event,
     if (!event.image().last_chunk()) return;
     event.mutable_image()->set_chunk(std::move(data));
     pieces_.erase(event.image().index());
+    complete_.insert(event.image_index());
   }
   on_event(event);
   if (!event.has_image()) return;
@@ -32,10 +34,12 @@ void ResponseGatherer::Take(v1::GenerationEvent& event,
   image->set_data(std::move(*event.mutable_image()->mutable_chunk()));
 }
 
+void ResponseGatherer::Restart() { pieces_.clear(); }
+
 absl::StatusOr<v1::GenerateResponse> ResponseGatherer::Finish(const absl::Status& status) {
-  if (!status.ok()) return status;
-  if (!done_ || !pieces_.empty())
-    return absl::InternalError("the server ended the stream before all was sent");
+  if (!done_ || !pieces_.empty()) {
+    return status.ok() ? absl::InternalError("the server ended the stream before all was sent") : status;
+  }
   std::sort(response_.mutable_images()->begin(), response_.mutable_images()->end(),
             [](const auto& a, const auto& b) { return a.index() < b.index(); });
   return std::move(response_);

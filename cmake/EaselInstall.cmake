@@ -2,7 +2,9 @@
 #   bin/                      easeld, easel
 #   lib/easel/                LibTorch and what it loads, where they stood to one another, since they look for each other by that
 #   lib/systemd/system/       easeld.service
+#   include/easel/, lib/*.a, lib/cmake/easel/    the client library: find_package(easel), easel::image_client
 #   share/easel/model/        the shipped model
+#   share/easel/proto/        the API
 #   share/doc/easel/          NOTICE, and the licences of what lib/easel holds
 include(GNUInstallDirs)
 
@@ -36,6 +38,16 @@ if(EASEL_CUDA)
     install(FILES ${_files} DESTINATION lib/easel/${_folder})
   endforeach()
 endif()
+
+set_target_properties(easel_image_client PROPERTIES EXPORT_NAME image_client)
+set_target_properties(easel_proto PROPERTIES EXPORT_NAME proto)
+install(TARGETS easel_image_client easel_proto EXPORT easel ARCHIVE DESTINATION lib INCLUDES DESTINATION include)
+install(EXPORT easel NAMESPACE easel:: FILE easel-targets.cmake DESTINATION lib/cmake/easel)
+install(FILES cmake/easel-config.cmake DESTINATION lib/cmake/easel)
+install(FILES client/image_client.h DESTINATION include/easel)
+install(FILES ${CMAKE_BINARY_DIR}/proto/easel/v1/image_generation.pb.h ${CMAKE_BINARY_DIR}/proto/easel/v1/image_generation.grpc.pb.h
+        DESTINATION include/easel/v1)
+install(FILES proto/easel/v1/image_generation.proto DESTINATION share/easel/proto/easel/v1)
 
 install(DIRECTORY model/reference DESTINATION share/easel/model)
 install(FILES NOTICE DESTINATION share/doc/easel)

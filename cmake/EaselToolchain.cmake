@@ -36,7 +36,7 @@ endif()
 function(easel_library name)
   cmake_parse_arguments(ARG "" "" "FILES;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_FILES})
-  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
 endfunction()
 

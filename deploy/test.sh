@@ -11,7 +11,7 @@ select=()
 case "$sanitizer" in
   "") ;;
   address)
-    select=(-L unit -R '^((io|engine|service|inference|image|client)_tests|fuzz)\.')
+    select=(-L unit -R '^((io|engine|service|inference|image|client|cli)_tests|fuzz)\.')
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     ;;
   thread)

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/error_text.h"
+#include "client/cli/error_text.h"
 #include "client/load/load_alone.h"
 #include "client/load/load_mix.h"
 #include "client/load/load_report.h"

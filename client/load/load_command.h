@@ -3,9 +3,9 @@
 
 #include <ostream>
 
+#include "client/cli/terminal.h"
 #include "client/image_client.h"
 #include "client/load/load_options.h"
-#include "client/terminal.h"
 
 namespace easel {
 

@@ -32,7 +32,7 @@ InferCall::Asked InferCall::Read(GenerateCall::Rpc rpc, const grpc::ByteBuffer& 
       ParseInferRequest(*request, rpc == GenerateCall::Rpc::kModelInfer ? Answer::kUnary : Answer::kStream)};
 }
 
-InferCall::InferCall(GenerateCall::Rpc rpc, InferenceState* state, const grpc::CallbackServerContext& context,
+InferCall::InferCall(GenerateCall::Rpc rpc, InferenceState* state, grpc::CallbackServerContext* context,
                      const grpc::ByteBuffer& request, std::function<void()> wake)
     : state_(state),
       asked_(Read(rpc, request)),

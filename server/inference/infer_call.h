@@ -35,7 +35,7 @@ class InferCall {
 
   // Starts it; a refusal is what Next gives. `rpc` is kModelInfer or kModelStreamInfer; `state` and `context`
   // outlive this. `wake` as GenerateCall's.
-  InferCall(GenerateCall::Rpc rpc, InferenceState* state, const grpc::CallbackServerContext& context,
+  InferCall(GenerateCall::Rpc rpc, InferenceState* state, grpc::CallbackServerContext* context,
             const grpc::ByteBuffer& request, std::function<void()> wake);
 
   // With EventStream::Next's rule of turns.

@@ -6,7 +6,7 @@
 
 namespace easel {
 
-InferReactor::InferReactor(InferenceState* state, const grpc::CallbackServerContext& context,
+InferReactor::InferReactor(InferenceState* state, grpc::CallbackServerContext* context,
                            const grpc::ByteBuffer& request, grpc::ByteBuffer* response)
     : state_(state),
       bytes_(response),

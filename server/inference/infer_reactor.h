@@ -13,7 +13,7 @@ namespace easel {
 class InferReactor final : public grpc::ServerUnaryReactor {
  public:
   // `state` and `context` outlive the call, `request` this constructor, `response` lives until OnDone.
-  InferReactor(InferenceState* state, const grpc::CallbackServerContext& context,
+  InferReactor(InferenceState* state, grpc::CallbackServerContext* context,
                const grpc::ByteBuffer& request, grpc::ByteBuffer* response);
   void OnCancel() override { call_.Leave(); }
   void OnDone() override { delete this; }

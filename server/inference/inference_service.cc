@@ -103,7 +103,7 @@ InferenceService::Unary* InferenceService::ModelMetadata(Context* context, const
 
 InferenceService::Unary* InferenceService::ModelInfer(Context* context, const Bytes* request,
                                                       Bytes* response) {
-  return new InferReactor(&state_, *context, *request, response);
+  return new InferReactor(&state_, context, *request, response);
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* InferenceService::ModelStreamInfer(

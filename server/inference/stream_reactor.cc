@@ -51,7 +51,7 @@ void StreamReactor::OnReadDone(bool ok) {
     self->Pump();
   };
   const auto call =
-      std::make_shared<InferCall>(GenerateCall::Rpc::kModelStreamInfer, state_, *context_, read_, wake);
+      std::make_shared<InferCall>(GenerateCall::Rpc::kModelStreamInfer, state_, context_, read_, wake);
   bool closing = false, more = false;
   {
     MutexLock lock(&mutex_);

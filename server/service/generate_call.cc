@@ -29,21 +29,25 @@ std::string_view NameOf(GenerateCall::Rpc rpc) {
 
 }  // namespace
 
-GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackServerContext& context,
+GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
                            const absl::StatusOr<grpc::ByteBuffer>& request, std::function<void()> wake,
                            absl::Time deadline)
-    : state_(state), arrived_(state->now()), deadline_(std::min(deadline, DeadlineOf(context))) {
+    : state_(state),
+      context_(context),
+      has_context_alone_(rpc != Rpc::kModelStreamInfer),
+      arrived_(state->now()),
+      deadline_(std::min(deadline, DeadlineOf(*context))) {
   record_.rpc = NameOf(rpc);
-  record_.peer = context.peer();
-  record_.traceparent = TraceparentOf(context);
+  record_.peer = context->peer();
+  record_.traceparent = TraceparentOf(*context);
   state_->calls.Began();
   state_->observer->OnCallBegan(record_.rpc);
-  auto generation = Admit(rpc, context, request);
+  auto generation = Admit(rpc, request);
   refusal_ = generation.status();
   if (!generation.ok()) return;
   Generation::ReaderOptions reader;
   reader.wake = std::move(wake);
-  reader.close = [&context] { context.TryCancel(); };
+  reader.close = [context] { context->TryCancel(); };
   reader.owns = rpc != Rpc::kWatch;
   events_ = std::make_unique<EventStream>(*std::move(generation), std::move(reader));
 }
@@ -51,8 +55,8 @@ GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackSer
 GenerateCall::~GenerateCall() { state_->calls.Ended(); }
 
 absl::StatusOr<std::shared_ptr<Generation>> GenerateCall::Admit(
-    Rpc rpc, const grpc::CallbackServerContext& context, const absl::StatusOr<grpc::ByteBuffer>& request) {
-  EASEL_ASSIGN_OR_RETURN(const Caller caller, state_->authenticator->CallerOf(context));
+    Rpc rpc, const absl::StatusOr<grpc::ByteBuffer>& request) {
+  EASEL_ASSIGN_OR_RETURN(const Caller caller, state_->authenticator->CallerOf(*context_));
   record_.tenant = caller.tenant;
   EASEL_RETURN_IF_ERROR(request.status());
   if (rpc == Rpc::kWatch) {
@@ -87,7 +91,7 @@ grpc::Status GenerateCall::End(const absl::Status& status) {
   record_.status = status;
   record_.seconds = absl::ToDoubleSeconds(state_->now() - arrived_);
   if (events_ != nullptr) record_.accounting = events_->generation().accounting();
-  return Told(*state_, record_);
+  return Told(*state_, record_, has_context_alone_ ? context_ : nullptr);
 }
 
 }  // namespace easel

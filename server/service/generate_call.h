@@ -26,7 +26,7 @@ class GenerateCall {
 
   // Starts, joins or finds the generation; a refusal, be it that of `request`, is what Next gives. `context`
   // and `state` must outlive the call. `deadline`: of the work, beside the call's own.
-  GenerateCall(Rpc rpc, ServiceState* state, const grpc::CallbackServerContext& context,
+  GenerateCall(Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
                const absl::StatusOr<grpc::ByteBuffer>& request, std::function<void()> wake,
                absl::Time deadline = absl::InfiniteFuture());
   // REQUIRES: End was called.
@@ -38,7 +38,8 @@ class GenerateCall {
   EventStream::Item Next();
   // The caller has gone, or its deadline has passed. Any thread, but not before the constructor returned.
   void Leave();
-  // Tells metrics and log how it ended. Once, with the status that Next gave.
+  // Tells metrics, log and the caller's metadata how it ended. Once, with the status that Next gave; what
+  // comes back is for Finish.
   grpc::Status End(const absl::Status& status);
 
   const std::string& generation_id() const { return record_.generation_id; }
@@ -46,10 +47,12 @@ class GenerateCall {
   const CallRecord& record() const { return record_; }
 
  private:
-  absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc, const grpc::CallbackServerContext& context,
+  absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc,
                                                     const absl::StatusOr<grpc::ByteBuffer>& request);
 
   ServiceState* const state_;
+  grpc::CallbackServerContext* const context_;
+  const bool has_context_alone_;  // not so: its trailing metadata is of all calls of the stream
   const absl::Time arrived_;
   const absl::Time deadline_;
   CallRecord record_;

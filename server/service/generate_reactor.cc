@@ -10,7 +10,7 @@
 namespace easel {
 
 GenerateStreamReactor::GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state,
-                                             const grpc::CallbackServerContext& context,
+                                             grpc::CallbackServerContext* context,
                                              const grpc::ByteBuffer& request)
     : state_(state), call_(rpc, state, context, request, [this] { Pump(); }) {
   Pump();
@@ -32,7 +32,7 @@ void GenerateStreamReactor::Pump() {
   }
 }
 
-GenerateUnaryReactor::GenerateUnaryReactor(ServiceState* state, const grpc::CallbackServerContext& context,
+GenerateUnaryReactor::GenerateUnaryReactor(ServiceState* state, grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer& request, grpc::ByteBuffer* response)
     : state_(state),
       bytes_(response),

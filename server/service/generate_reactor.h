@@ -16,8 +16,8 @@ namespace easel {
 class GenerateStreamReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   // `state` and `context` outlive the call, `request` this constructor.
-  GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state,
-                        const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request);
+  GenerateStreamReactor(GenerateCall::Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
+                        const grpc::ByteBuffer& request);
   void OnWriteDone(bool ok) override;
   void OnCancel() override { call_.Leave(); }
   void OnDone() override { delete this; }
@@ -33,7 +33,7 @@ class GenerateStreamReactor final : public grpc::ServerWriteReactor<grpc::ByteBu
 class GenerateUnaryReactor final : public grpc::ServerUnaryReactor {
  public:
   // `response` lives until OnDone.
-  GenerateUnaryReactor(ServiceState* state, const grpc::CallbackServerContext& context,
+  GenerateUnaryReactor(ServiceState* state, grpc::CallbackServerContext* context,
                        const grpc::ByteBuffer& request, grpc::ByteBuffer* response);
   void OnCancel() override { call_.Leave(); }
   void OnDone() override { delete this; }

@@ -47,13 +47,13 @@ void ImageGenerationService::Sweep() {
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageGenerationService::GenerateStream(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  return new GenerateStreamReactor(GenerateCall::Rpc::kGenerateStream, &state_, *context, *request);
+  return new GenerateStreamReactor(GenerateCall::Rpc::kGenerateStream, &state_, context, *request);
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::Generate(grpc::CallbackServerContext* context,
                                                            const grpc::ByteBuffer* request,
                                                            grpc::ByteBuffer* response) {
-  return new GenerateUnaryReactor(&state_, *context, *request, response);
+  return new GenerateUnaryReactor(&state_, context, *request, response);
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::SubmitGeneration(grpc::CallbackServerContext* context,
@@ -73,7 +73,7 @@ grpc::ServerUnaryReactor* ImageGenerationService::SubmitGeneration(grpc::Callbac
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageGenerationService::WatchGeneration(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  return new GenerateStreamReactor(GenerateCall::Rpc::kWatch, &state_, *context, *request);
+  return new GenerateStreamReactor(GenerateCall::Rpc::kWatch, &state_, context, *request);
 }
 
 grpc::ServerUnaryReactor* ImageGenerationService::GetGeneration(grpc::CallbackServerContext* context,
@@ -145,7 +145,7 @@ grpc::ServerUnaryReactor* ImageGenerationService::Answered(grpc::CallbackServerC
     state_.observer->OnBytesSent(static_cast<int64_t>(response->Length()));
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(Told(state_, record));
+  reactor->Finish(Told(state_, record, context));
   return reactor;
 }
 

@@ -10,9 +10,12 @@ absl::StatusOr<Engine*> EngineOf(const ServiceState& state) {
   return FromEngine(absl::UnavailableError("the server is starting: its models are being loaded"));
 }
 
-grpc::Status Told(const ServiceState& state, const CallRecord& record) {
+grpc::Status Told(const ServiceState& state, const CallRecord& record, grpc::CallbackServerContext* context) {
   state.observer->OnCallEnded(record);
   state.log(record);
+  if (context != nullptr) {
+    for (const auto& [key, value] : PushbackOf(record.status)) context->AddTrailingMetadata(key, value);
+  }
   return ToGrpcStatus(record.status);
 }
 

@@ -1,6 +1,7 @@
 // What all calls of the service share.
 #pragma once
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include <atomic>
@@ -37,7 +38,8 @@ struct ServiceState {
 // UNAVAILABLE, with when to try again, while starting.
 absl::StatusOr<Engine*> EngineOf(const ServiceState& state);
 
-// Metrics and log hear how a call ended; its status, as gRPC takes it.
-grpc::Status Told(const ServiceState& state, const CallRecord& record);
+// Metrics and log hear how a call ended, and its trailing metadata when to try again, unless `context` is
+// null; its status, as gRPC takes it. To be given to Finish.
+grpc::Status Told(const ServiceState& state, const CallRecord& record, grpc::CallbackServerContext* context);
 
 }  // namespace easel

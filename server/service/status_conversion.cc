@@ -18,6 +18,7 @@ namespace {
 // Where the engine has no estimate: long enough that refused callers do not become a load of their own, short
 // beside the time of a picture.
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+constexpr absl::Duration kLongestPushback = absl::Minutes(1);
 constexpr absl::Duration kRetryAtLeast = absl::Milliseconds(100);
 
 template <typename Detail>
@@ -37,6 +38,15 @@ std::string RequestField(std::string_view message) {
     if (name == flat) return std::string(nested);
   }
   return name;
+}
+
+// The RetryInfo's; nothing where there is none.
+std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
+  google::rpc::RetryInfo info;
+  const auto payload =
+      status.GetPayload(absl::StrCat("type.googleapis.com/", info.GetDescriptor()->full_name()));
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
+  return absl::Seconds(info.retry_delay().seconds()) + absl::Nanoseconds(info.retry_delay().nanos());
 }
 
 }  // namespace
@@ -113,6 +123,19 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   });
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
                       details.details().empty() ? "" : details.SerializeAsString());
+}
+
+std::vector<std::pair<std::string, std::string>> PushbackOf(const absl::Status& status) {
+  const std::optional<absl::Duration> delay = RetryDelayOf(status);
+  if (!delay.has_value()) return {};
+  std::vector<std::pair<std::string, std::string>> metadata = {
+      {"grpc-retry-pushback-ms",
+       *delay > kLongestPushback ? "-1" : absl::StrCat(absl::ToInt64Milliseconds(*delay))}};
+  if (status.code() == absl::StatusCode::kResourceExhausted) {
+    metadata.emplace_back("retry-after",
+                          absl::StrCat(absl::ToInt64Seconds(absl::Ceil(*delay, absl::Seconds(1)))));
+  }
+  return metadata;
 }
 
 }  // namespace easel

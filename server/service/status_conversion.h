@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -33,5 +34,11 @@ absl::Status WithReason(absl::Status status, const std::string& reason,
 absl::Status FromEngine(const absl::Status& status);
 
 grpc::Status ToGrpcStatus(const absl::Status& status);
+
+// The RetryInfo once more, as trailing metadata for those who do not read google.rpc details, keys and
+// values: `grpc-retry-pushback-ms` for gRPC's own retries, -1, which is not to try, where it is more than a
+// minute, lest they wait in silence; `retry-after`, in whole seconds, for proxies, but only with
+// RESOURCE_EXHAUSTED: what is UNAVAILABLE here they had better try elsewhere at once.
+std::vector<std::pair<std::string, std::string>> PushbackOf(const absl::Status& status);
 
 }  // namespace easel

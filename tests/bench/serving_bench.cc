@@ -31,7 +31,7 @@ v1::GenerateRequest Request(uint64_t seed) {
 
 int Run(const std::string& server, const std::string& model) {
   SerialGeneration serial(model, "red apple");
-  auto client = ImageClient::Create({.server = server});
+  auto client = ImageClient::Create({.server = server, .retries = 0});
   if (!client.ok()) {
     std::cerr << "serving_bench: " << client.status().message() << "\n";
     return 1;

@@ -13,6 +13,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "client/image_client.h"
+#include "easel/v1/image_generation.grpc.pb.h"
 
 namespace easel {
 
@@ -29,12 +30,13 @@ class FakeServer final : public v1::ImageGeneration::Service {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
+    health()->SetServingStatus("easel.v1.ImageGeneration", true);
   }
   ~FakeServer() override { server_->Shutdown(); }
 
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   std::unique_ptr<ImageClient> Client(const std::string& api_key = "", const std::string& tenant = "") const {
-    return *ImageClient::Create({.server = address(), .api_key = api_key, .tenant = tenant});
+    return *ImageClient::Create({.server = address(), .api_key = api_key, .tenant = tenant, .retries = 0});
   }
   void set_watch(Answer watch) {
     absl::MutexLock lock(&mutex_);

@@ -68,6 +68,10 @@ class Server:
         return self.process.returncode, told, log
 
 
+# deploy/README.md shows it.
+PROGRAM = re.search(r"```cpp\n(.*?)```", (ROOT / "deploy/README.md").read_text(), re.DOTALL).group(1)
+
+
 class InstallTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -153,6 +157,22 @@ class InstallTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertIn("systemd not told", log)
         self.assertIn("READY=1", log)
+
+    def test_a_program_that_uses_the_installed_client_library_draws_a_picture(self):
+        source, build, picture = (self.directory / name for name in ("program", "program-build", "program.png"))
+        source.mkdir()
+        (source / "program.cc").write_text(PROGRAM)
+        (source / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\nproject(program CXX)\nfind_package(easel REQUIRED CONFIG)\n"
+            "add_executable(program program.cc)\ntarget_link_libraries(program PRIVATE easel::image_client)\n")
+        for command in (["-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}"], ["--build", build]):
+            done = subprocess.run(["cmake", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout)
+        server = Server(self.prefix)
+        done = subprocess.run([build / "program", server.address, picture], capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(picture.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(server.stop()[0], 0)
 
     def test_version_tells_build_libtorch_cuda_and_revision(self):
         done = subprocess.run([self.prefix / "bin/easeld", "--version"], capture_output=True, text=True, timeout=TIMEOUT)

@@ -6,78 +6,18 @@
 import http.client
 import json
 import os
-import shutil
 import signal
-import socket
 import sys
-import tempfile
 import unittest
 import urllib.request
-from pathlib import Path
 
-from replicas import ENDLESS, TIMEOUT, Caller, Proxy, Replica
+from proxy_test_case import ProxyTest
+from replicas import ENDLESS, TIMEOUT
 from tools import DEPLOY, run, tool
 
 import yaml
 
-EASELD, EASEL = sys.argv[1], sys.argv[2]
 LONG = 1000  # steps of a picture that is under way when something happens
-
-
-class ProxyTest(unittest.TestCase):
-    def setUp(self):
-        self.directory = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.directory)
-
-    def replica(self, *flags):
-        replica = Replica(EASELD, *flags)
-        self.addCleanup(replica.close)
-        return replica
-
-    def call(self, server, seed, steps, name=None):
-        caller = Caller(EASEL, server, self.directory / (name or f"{seed}-{steps}.png"), seed, steps)
-        self.addCleanup(caller.close)
-        return caller
-
-    def proxy(self, *command, **options):
-        proxy = Proxy(*command, **options)
-        self.addCleanup(proxy.close)
-        return proxy
-
-    def open_door(self):
-        """A listening socket for a proxy to inherit, and its address: callers may come before the proxy is up."""
-        door = socket.socket()
-        self.addCleanup(door.close)
-        door.bind(("127.0.0.1", 0))
-        door.listen(128)
-        return door.fileno(), "127.0.0.1:%d" % door.getsockname()[1]
-
-    def assert_pictures(self, callers, replica):
-        """Every call ended well, with the bytes that the replica itself gives. `callers`: (seed, steps) to Caller."""
-        for caller in callers.values():
-            code, told = caller.end()
-            self.assertEqual(code, 0, told)
-        direct = {wish: self.call(replica.address, *wish, "direct-%d-%d.png" % wish) for wish in callers}
-        for wish, caller in callers.items():
-            code, told = direct[wish].end()
-            self.assertEqual(code, 0, told)
-            self.assertEqual(caller.picture.read_bytes(), direct[wish].picture.read_bytes())
-
-    def assert_unavailable(self, server):
-        """With every replica gone, a caller is told so by gRPC's own status."""
-        code, told = self.call(server, 1, 3).end()
-        self.assertEqual(code, 1)
-        self.assertRegex(told, r"^easel: UNAVAILABLE: ")
-
-    def again_until_done(self, server, seed, steps):
-        """A caller that tries again when nobody could do it; how often it had to."""
-        for tries in range(100):
-            caller = self.call(server, seed, steps)
-            code, told = caller.end()
-            if code == 0:
-                return caller, tries
-            self.assertIn("UNAVAILABLE", told)
-        raise AssertionError("tried a hundred times")
 
 
 class HaproxyTest(ProxyTest):
@@ -86,9 +26,11 @@ class HaproxyTest(ProxyTest):
         door, address = self.open_door()
         self.assertIn("bind 127.0.0.1:50050 ", text)
         text = text.replace("bind 127.0.0.1:50050 ", f"bind fd@{door} ")
-        for number, replica in enumerate(replicas, 1):
+        for number, replica in enumerate(replicas[:2], 1):
             self.assertIn(f"server easel-{number} 127.0.0.1:5005{number}\n", text)
             text = text.replace(f"127.0.0.1:5005{number}\n", f"{replica.address}\n")
+        for number, replica in enumerate(replicas[2:], 3):
+            text += f"    server easel-{number} {replica.address}\n"
         path = self.directory / "haproxy.cfg"
         path.write_text(text)
         return self.proxy(tool("haproxy"), "-db", "-f", path, pass_fds=[door]), address
@@ -140,6 +82,29 @@ class HaproxyTest(ProxyTest):
         self.assert_pictures(running, second)
 
 
+    def test_a_load_that_tries_again_loses_nothing_to_a_stop_and_a_kill(self):
+        replicas = first, second, third = self.replica(), self.replica(), self.replica()
+        _, server = self.haproxy(*replicas)
+        load = self.load(server, 60, concurrency=9)
+        load.await_pictures(replicas, 20)  # eight of them: each kind, alone
+        first.process.send_signal(signal.SIGTERM)
+        second.process.kill()
+        self.assert_nothing_lost(load, 60)
+        self.assertEqual(first.process.wait(TIMEOUT), 0)
+        self.assertGreater(third.calls("OK"), 20)
+
+    def test_a_rolling_restart_under_load_loses_nothing(self):
+        first, second = self.replica(), self.replica()
+        proxy, server = self.haproxy(first, second)
+        load = self.load(server, 80)
+        load.await_pictures([first, second], 16)
+        again = self.restart(first)
+        proxy.await_line("Server easel/easel-1 is UP")
+        load.await_pictures([again], 4)
+        again = self.restart(second)
+        load.await_pictures([again], 4)
+        self.assert_nothing_lost(load, 80)
+
     def test_without_a_replica_callers_hear_unavailable(self):
         first, second = self.replica(), self.replica()
         proxy, server = self.haproxy(first, second)
@@ -147,6 +112,36 @@ class HaproxyTest(ProxyTest):
             replica.process.kill()
         proxy.await_line("backend easel has no server available")
         self.assert_unavailable(server)
+
+
+class ClientSideTest(ProxyTest):
+    """No proxy: the client takes turns between the replicas that answer."""
+
+    def test_calls_go_to_every_replica_of_a_name(self):
+        replica = self.replica()
+        code, told = self.call("dns:///" + replica.address.replace("127.0.0.1", "localhost"), 1, 3).end()
+        self.assertEqual(code, 0, told)
+        replicas = replica, self.replica()
+        load = self.load("ipv4:" + ",".join(each.address for each in replicas), 12)
+        self.assert_nothing_lost(load, 12)
+        self.assertTrue(all(each.calls("OK") > 6 for each in replicas))
+
+    def test_a_rolling_restart_under_load_loses_nothing(self):
+        first, second = self.replica(), self.replica()
+        load = self.load(f"ipv4:{first.address},{second.address}", 80)
+        load.await_pictures([first, second], 16)
+        again = self.restart(first)
+        load.await_pictures([again], 4)
+        again = self.restart(second)
+        load.await_pictures([again], 4)
+        self.assert_nothing_lost(load, 80)
+
+    def test_a_killed_replica_costs_callers_time_alone(self):
+        first, second = self.replica(), self.replica()
+        load = self.load(f"ipv4:{first.address},{second.address}", 40)
+        load.await_pictures([first, second], 16)
+        first.process.kill()
+        self.assert_nothing_lost(load, 40)
 
 
 class NginxTest(ProxyTest):
@@ -186,7 +181,6 @@ class NginxTest(ProxyTest):
         first.process.wait()
         self.assert_pictures({(seed, 3): self.call(server, seed, 3) for seed in range(4)}, second)
 
-
     def test_without_a_replica_callers_hear_unavailable(self):
         first, second = self.replica(), self.replica()
         _, server = self.nginx(first, second)
@@ -211,7 +205,8 @@ class EnvoyTest(ProxyTest):
         path.write_text(json.dumps(settings))
         proxy = self.proxy(tool("envoy"), "-c", path, "--admin-address-path", admin, "--use-dynamic-base-id", "--concurrency", "1")
         proxy.await_line("all dependencies initialized. starting workers")
-        with urllib.request.urlopen(f"http://{admin.read_text()}/listeners?format=json", timeout=TIMEOUT) as page:
+        self.admin = f"http://{admin.read_text()}"
+        with urllib.request.urlopen(f"{self.admin}/listeners?format=json", timeout=TIMEOUT) as page:
             listening, = json.load(page)["listener_statuses"]
         return proxy, "127.0.0.1:%d" % listening["local_address"]["socket_address"]["port_value"]
 
@@ -234,6 +229,23 @@ class EnvoyTest(ProxyTest):
             self.assert_pictures({(seed, 3): self.call(server, seed, 3)}, second)
             seed += 1
         self.assertLess(seed, 200)
+
+    def retries(self, kind):
+        """How often Envoy waited before it tried again: `ratelimited`, what the replica asked for, or `exponential`."""
+        with urllib.request.urlopen(f"{self.admin}/stats?filter=cluster.easel.upstream_rq_retry_backoff_{kind}", timeout=TIMEOUT) as page:
+            return int(page.read().split()[-1])
+
+    def test_envoy_waits_as_long_as_a_full_replica_asks(self):
+        replica = self.replica("--max-tenant-jobs", "1")
+        _, server = self.envoy(replica)
+        seed = 0
+        while self.retries("ratelimited") == 0 and seed < 50:  # until one comes while another is there, which is soon over
+            seed += 1
+            busy = self.call(replica.address, seed, 2 * LONG).await_event("progress")
+            code, told = self.call(server, seed, 3).end()
+            self.assertEqual(code, 0, told)
+            self.assertEqual(busy.end()[0], 0)
+        self.assertLess(seed, 50)
 
     def test_a_replica_that_stops_midway_loses_nothing_and_callers_need_not_try_again(self):
         first, second = self.replica(), self.replica()

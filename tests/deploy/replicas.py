@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from tools import ROOT
@@ -15,10 +16,10 @@ ENDLESS = 1_000_000  # steps: such a picture runs until it is cut
 
 
 class Replica:
-    def __init__(self, easeld, *flags):
+    def __init__(self, easeld, *flags, listen="127.0.0.1:0"):
         self.log_file = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [easeld, "--listen", "127.0.0.1:0", "--metrics-listen", "off", "--model", str(MODEL), "--workers", "1", "--threads", "1",
+            [easeld, "--listen", listen, "--metrics-listen", "off", "--model", str(MODEL), "--workers", "1", "--threads", "1",
              "--max-steps", str(ENDLESS), "--drain-timeout", str(TIMEOUT), *flags],
             stdout=subprocess.PIPE, stderr=self.log_file, text=True)
         self.address = self.process.stdout.readline().removeprefix("listening on ").strip()
@@ -42,12 +43,12 @@ class Replica:
 
 
 class Caller:
-    """`easel generate` of one picture, in the background."""
+    """`easel generate` of one picture, in the background. It does not try again."""
 
     def __init__(self, easel, server, picture, seed, steps):
         self.picture = Path(picture)
         self.process = subprocess.Popen(
-            [easel, "generate", "some words", "--server", server, "-o", str(picture), "--seed", str(seed), "--steps", str(steps), "--json"],
+            [easel, "generate", "some words", "--server", server, "-o", str(picture), "--seed", str(seed), "--steps", str(steps), "--retries", "0", "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def await_event(self, name):
@@ -64,6 +65,39 @@ class Caller:
         """Exit code and stderr, when it is over."""
         _, told = self.process.communicate(timeout=TIMEOUT)
         return self.process.returncode, told
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class Load:
+    """`easel load`, in the background: pictures that take a while, `concurrency` at a time, each with its solo bytes or it is told."""
+
+    def __init__(self, easel, server, mix, requests, concurrency, retries):
+        Path(mix).write_text(json.dumps([
+            {"request": {"prompt": "some words", "num_inference_steps": 200, "on_disconnect": "ON_DISCONNECT_DETACH"}},
+            {"request": {"prompt": "other words", "num_inference_steps": 300}}]))
+        self.process = subprocess.Popen(
+            [easel, "load", "--server", server, "--mix", str(mix), "--requests", str(requests), "--concurrency", str(concurrency),
+             "--retries", str(retries), "--verify", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def await_pictures(self, replicas, count):
+        """Until the replicas have made `count` pictures in all, each of them some."""
+        while self.process.poll() is None:
+            made = [replica.calls("OK") for replica in replicas]
+            if sum(made) >= count and min(made) > 0:
+                return
+            time.sleep(0.05)
+        raise AssertionError("it ended before: " + "".join(self.process.communicate()))
+
+    def end(self):
+        """Its figures."""
+        told, failed = self.process.communicate(timeout=5 * TIMEOUT)
+        if not told:
+            raise AssertionError(failed)
+        return json.loads(told)
 
     def close(self):
         if self.process.poll() is None:

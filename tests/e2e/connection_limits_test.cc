@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/e2e/test_server.h"
 
 namespace easel {

@@ -287,6 +287,21 @@ TEST(DetachedTest, TheSameRequestIdJoinsWhereverItIsSent) {
   EXPECT_THAT(caller.status.error_message(), HasSubstr("mine"));
 }
 
+// A caller that tries again elsewhere, because the first server died, sees one picture, not two.
+TEST(DetachedTest, TheSameRequestIdDrawsTheSameOnEveryServer) {
+  const auto one = Serving(), other = Serving();
+  v1::GenerateRequest request = Staged(3);
+  request.clear_seed();
+  request.set_request_id("mine");
+  const auto first = Draw(*one, request), second = Draw(*other, request);
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  EXPECT_EQ(PicturesIn(*first), PicturesIn(*second));
+  request.set_request_id("another");
+  const auto third = Draw(*one, request);
+  ASSERT_TRUE(third.ok()) << third.status();
+  EXPECT_NE(third->parameters().seed(), first->parameters().seed());
+}
+
 TEST(DetachedTest, AJoinedGenerationOutlivesItsFirstCaller) {
   const auto server = Serving();
   v1::GenerateRequest request = Staged(6);

@@ -13,7 +13,6 @@ namespace easel {
 namespace {
 
 using ::testing::HasSubstr;
-using Health = ::grpc::health::v1::HealthCheckResponse;
 
 TEST(InferenceTest, AnInferenceIsThePictureThatGenerateDraws) {
   const auto server = Serving();
@@ -86,7 +85,7 @@ TEST(InferenceTest, DrainingFinishesWhatRunsAndTakesNothingNew) {
   std::thread drain([&] { server->app->Drain(absl::InfiniteFuture()); });
   const auto health = server->Client();
   const std::string service = inference::GRPCInferenceService::service_full_name();
-  while (*health->Health(service) == Health::SERVING) {
+  while (*health->IsServing(service)) {
   }
   client.stream->Write(Infer(5, 1, "new"));
   StreamResponse response;
@@ -128,7 +127,7 @@ TEST(InferenceTest, ReadinessAndHealthFollowTheServerAndItsModels) {
     EXPECT_TRUE(live.live());
     EXPECT_FALSE(unknown.ready());
     EXPECT_FALSE(version.ready());
-    return absl::StrCat(ready.ready(), staged.ready(), *health->Health(service) == Health::SERVING);
+    return absl::StrCat(ready.ready(), staged.ready(), *health->IsServing(service));
   };
   EXPECT_EQ(told(), "000");
   inference::ModelMetadataResponse metadata;
@@ -136,7 +135,7 @@ TEST(InferenceTest, ReadinessAndHealthFollowTheServerAndItsModels) {
   EXPECT_EQ(stub->ModelMetadata(&early, {}, &metadata).error_code(), grpc::StatusCode::UNAVAILABLE);
   server.Serve();
   EXPECT_EQ(told(), "111");
-  EXPECT_EQ(*health->Health(service + "/staged"), Health::SERVING);
+  EXPECT_TRUE(*health->IsServing(service + "/staged"));
 
   InferRequestMessage fatal = Infer(2);
   fatal.mutable_inputs(0)->mutable_contents()->set_int64_contents(0, kDeviceLosingClass);

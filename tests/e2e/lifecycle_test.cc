@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "google/rpc/error_details.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "server/image/png.h"
 #include "tests/e2e/test_server.h"
 
@@ -76,8 +77,8 @@ TEST(LifecycleTest, HealthFollowsTheServer) {
   TestServer server;
   const auto client = server.Client();
   const std::string service = v1::ImageGeneration::service_full_name();
-  EXPECT_EQ(*client->Health(""), Health::NOT_SERVING);
-  EXPECT_EQ(*client->Health(service), Health::NOT_SERVING);
+  EXPECT_FALSE(*client->IsServing(""));
+  EXPECT_FALSE(*client->IsServing(service));
   const auto early = Draw(server, Staged(2));
   EXPECT_EQ(early.status().code(), absl::StatusCode::kUnavailable);
   google::rpc::RetryInfo retry;
@@ -85,8 +86,8 @@ TEST(LifecycleTest, HealthFollowsTheServer) {
   EXPECT_EQ(client->ListModels().status().code(), absl::StatusCode::kUnavailable);
 
   server.Serve();
-  EXPECT_EQ(*client->Health(""), Health::SERVING);
-  EXPECT_EQ(*client->Health(service), Health::SERVING);
+  EXPECT_TRUE(*client->IsServing(""));
+  EXPECT_TRUE(*client->IsServing(service));
   EXPECT_TRUE(Draw(server, Staged(2)).ok());
 }
 
@@ -125,7 +126,7 @@ TEST(LifecycleTest, AModelWhoseLastDeviceIsLostIsNotServing) {
   const auto server = Serving();
   const auto client = server->Client();
   const std::string service = v1::ImageGeneration::service_full_name();
-  EXPECT_EQ(*client->Health(service + "/staged"), Health::SERVING);
+  EXPECT_TRUE(*client->IsServing(service + "/staged"));
   v1::GenerateRequest fatal = Staged(2);
   fatal.set_class_label(kDeviceLosingClass);
   for (const v1::GenerateRequest& request : {fatal, Staged(2)}) {
@@ -133,12 +134,12 @@ TEST(LifecycleTest, AModelWhoseLastDeviceIsLostIsNotServing) {
     EXPECT_EQ(response.status().code(), absl::StatusCode::kUnavailable) << response.status();
     google::rpc::RetryInfo retry;
     EXPECT_TRUE(Has(response.status(), &retry)) << response.status();
-    EXPECT_EQ(*client->Health(service + "/staged"), Health::NOT_SERVING);
+    EXPECT_FALSE(*client->IsServing(service + "/staged"));
   }
   // Both models of this server are on the one device.
-  EXPECT_EQ(*client->Health(service + "/colours"), Health::NOT_SERVING);
-  EXPECT_EQ(*client->Health(service), Health::NOT_SERVING);
-  EXPECT_EQ(*client->Health(""), Health::NOT_SERVING);
+  EXPECT_FALSE(*client->IsServing(service + "/colours"));
+  EXPECT_FALSE(*client->IsServing(service));
+  EXPECT_FALSE(*client->IsServing(""));
   server->app->Drain(absl::InfiniteFuture());
 }
 
@@ -149,8 +150,8 @@ TEST(LifecycleTest, AServerThatLostOneOfTwoWorkersServesOn) {
   v1::GenerateRequest fatal = Staged(2);
   fatal.set_class_label(kDeviceLosingClass);
   EXPECT_EQ(Draw(*server, fatal).status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(*server->Client()->Health(std::string(v1::ImageGeneration::service_full_name()) + "/staged"),
-            Health::SERVING);
+  EXPECT_TRUE(
+      *server->Client()->IsServing(std::string(v1::ImageGeneration::service_full_name()) + "/staged"));
   EXPECT_TRUE(Draw(*server, Staged(2)).ok());
 }
 

@@ -78,6 +78,26 @@ TEST(RefusalTest, AFullQueueSaysWhenToTryAgain) {
   EXPECT_EQ(accepted, 1);
 }
 
+// For those who do not read google.rpc details.
+TEST(RefusalTest, WhenToTryAgainIsInTheTrailingMetadataToo) {
+  const TestServer server;  // starting
+  const auto stub = v1::ImageGeneration::NewStub(server.Channel());
+  const auto pushback = [](const grpc::ClientContext& context) {
+    const auto& metadata = context.GetServerTrailingMetadata();
+    const auto found = metadata.find("grpc-retry-pushback-ms");
+    return found == metadata.end() ? "none" : std::string(found->second.data(), found->second.size());
+  };
+  grpc::ClientContext unary, stream;
+  v1::ListModelsResponse models;
+  EXPECT_EQ(stub->ListModels(&unary, {}, &models).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(pushback(unary), "1000");
+  const auto reader = stub->GenerateStream(&stream, Staged(2));
+  v1::GenerationEvent event;
+  EXPECT_FALSE(reader->Read(&event));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(pushback(stream), "1000");
+}
+
 TEST(RefusalTest, ADeadlineThatHasPassedIsRefused) {
   TestServer::Options options;
   options.engine.now = [] { return absl::Now() + absl::Hours(2); };

@@ -13,6 +13,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "client/image_client.h"
+#include "easel/v1/image_generation.grpc.pb.h"
 #include "server/app.h"
 #include "tests/server/engine/gate.h"
 
@@ -67,7 +68,10 @@ struct TestServer {
   ~TestServer() { gate->Release(); }
 
   void Serve();
-  std::unique_ptr<ImageClient> Client() const { return *ImageClient::Create({.server = app->address()}); }
+  // It never tries again: what is tested is what the server says.
+  std::unique_ptr<ImageClient> Client() const {
+    return *ImageClient::Create({.server = app->address(), .retries = 0});
+  }
   std::shared_ptr<grpc::Channel> Channel(const grpc::ChannelArguments& arguments = {}) const {
     return grpc::CreateCustomChannel(app->address(), grpc::InsecureChannelCredentials(), arguments);
   }

@@ -55,6 +55,18 @@ TEST(StatusConversionTest, FullAndStoppingSayWhenToTryAgain) {
   EXPECT_EQ(retry.retry_delay().nanos(), 500'000'000);
 }
 
+TEST(StatusConversionTest, WhenToTryAgainIsMetadataToo) {
+  using Metadata = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(PushbackOf(WithRetryAfter(absl::ResourceExhaustedError("full"), absl::Milliseconds(2500))),
+            (Metadata{{"grpc-retry-pushback-ms", "2500"}, {"retry-after", "3"}}));
+  EXPECT_EQ(PushbackOf(WithRetryAfter(absl::UnavailableError("stopping"), absl::Seconds(1))),
+            (Metadata{{"grpc-retry-pushback-ms", "1000"}}));
+  EXPECT_EQ(PushbackOf(WithRetryAfter(absl::ResourceExhaustedError("full"), absl::Seconds(61))),
+            (Metadata{{"grpc-retry-pushback-ms", "-1"}, {"retry-after", "61"}}));
+  EXPECT_EQ(PushbackOf(FromEngine(BiggerThanTheDevice("too big"))), Metadata());
+  EXPECT_EQ(PushbackOf(absl::OkStatus()), Metadata());
+}
+
 TEST(StatusConversionTest, BiggerThanTheDeviceIsNotToBeTriedAgain) {
   const auto info =
       OnlyDetail<google::rpc::ErrorInfo>(ToGrpcStatus(FromEngine(BiggerThanTheDevice("too big"))));

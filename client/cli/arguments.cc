@@ -1,0 +1,359 @@
+#include "client/cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <fstream>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/output_files.h"
+#include "client/cli/version.h"
+
+namespace easel {
+namespace {
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  easel generate red apple -o apple.png\n"
+    "  easel generate --class-name food -n 4 -o food.png      writes food-0.png to food-3.png\n"
+    "  easel generate red apple --preview 2                   watch it form in the terminal\n"
+    "  id=$(easel submit red apple) && easel watch $id        start it now, look at it later\n"
+    "  easel load --rate 5 --requests 500                     how the server does under load\n"
+    "  easel models\n"
+    "  easel health --server 10.0.0.5:50051 --json\n"
+    "\n"
+    "`easel COMMAND --help` tells more of each.\n"
+    "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 130 Ctrl-C.\n";
+
+constexpr char kGenerateExamples[] =
+    "Examples:\n"
+    "  easel generate red apple -o apple.png\n"
+    "  easel generate \"a blue car\" --steps 40 --guidance-scale 5 --seed 7 -o car.webp\n"
+    "  easel generate --class-name food -n 4 -o food.png      writes food-0.png to food-3.png\n"
+    "  easel generate --like apple.png --seed 8               the same, from another seed\n"
+    "  easel generate red apple --detach-on-disconnect        Ctrl-C does not stop it: easel watch ID\n";
+
+constexpr char kSubmitExamples[] =
+    "Prints the generation's id on stdout and returns at once.\n"
+    "Examples:\n"
+    "  id=$(easel submit red apple --steps 40)\n"
+    "  easel submit red apple --request-id order-17           again: the same generation, not another\n"
+    "  easel submit red apple --preview 2                     with previews, for easel watch\n";
+
+constexpr char kWatchExamples[] =
+    "Ctrl-C stops the watching; the generation goes on.\n"
+    "Examples:\n"
+    "  easel watch ID -o apple.png\n"
+    "  easel watch ID --json                                  one event a line\n";
+
+constexpr char kGetExamples[] =
+    "Examples:\n"
+    "  easel get ID                                           where it stands\n"
+    "  easel get ID -o apple.png                              its pictures; exit code 1 before they are "
+    "done\n";
+
+constexpr char kCancelExamples[] =
+    "What is finished stays as it is; cancelling twice, or too late, is no error.\n"
+    "Example:\n"
+    "  easel cancel ID\n";
+
+constexpr char kLoadExamples[] =
+    "Latencies count from the time that a request was due. First each kind of request is timed alone.\n"
+    "A mix is a JSON list; `request` is as in the API's JSON, the rest may be left out:\n"
+    "  [{\"weight\": 2, \"request\": {\"prompt\": \"red apple\", \"num_inference_steps\": 20},\n"
+    "    \"tenant\": \"shop\", \"deadline_factor\": 3}]\n"
+    "Examples:\n"
+    "  easel load --rate 5 --requests 1000                    open loop: Poisson, five a second\n"
+    "  easel load --rate 5 --burst --duration 60 --json       in bursts, for a minute\n"
+    "  easel load --concurrency 8 --requests 200 --verify     closed loop; every picture compared\n"
+    "  easel load --concurrency 8 --requests 200 --retries 9  what a caller sees who tries again\n"
+    "  easel load --rate 5 --requests 500 --slo 3 --deadline  what misses three times its latency alone is "
+    "cut\n";
+
+const std::map<std::string, v1::ImageFormat>& Formats() {
+  static const auto* formats = new std::map<std::string, v1::ImageFormat>{{"png", v1::IMAGE_FORMAT_PNG},
+                                                                          {"jpeg", v1::IMAGE_FORMAT_JPEG},
+                                                                          {"jpg", v1::IMAGE_FORMAT_JPEG},
+                                                                          {"webp", v1::IMAGE_FORMAT_WEBP},
+                                                                          {"rgb", v1::IMAGE_FORMAT_RAW_RGB8}};
+  return *formats;
+}
+
+// CLI11 lets 64-bit numbers wrap around; a seed must be the one that was typed.
+std::string CheckSeed(const std::string& text) {
+  uint64_t seed = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, seed);
+  return error == std::errc() && stop == end
+             ? ""
+             : absl::StrCat(text, " is not a whole number from 0 to 2^64 - 1");
+}
+
+// What a call's metadata can carry.
+std::string CheckMetadata(const std::string& text) {
+  for (const char c : text) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) return "holds what is no printable ASCII";
+  }
+  return "";
+}
+
+// The first line of that file; throws CLI11's error.
+std::string ReadKey(const std::string& name) {
+  std::ifstream file(name);
+  std::string key;
+  if (!std::getline(file, key) || absl::StripAsciiWhitespace(key).empty()) {
+    throw CLI::ValidationError("--api-key-file", absl::StrCat("cannot read a key in ", name));
+  }
+  absl::StripAsciiWhitespace(&key);
+  if (!CheckMetadata(key).empty()) {
+    throw CLI::ValidationError("--api-key-file", absl::StrCat("the key in ", name, " ", CheckMetadata(key)));
+  }
+  return key;
+}
+
+void AddConnection(CLI::App& app, Arguments& arguments) {
+  ImageClient::Options& connection = arguments.connection;
+  app.add_option("--server", connection.server,
+                 "the server's HOST:PORT; or dns:///NAME:PORT: all of that name that serve, in turn")
+      ->envname("EASEL_SERVER")
+      ->capture_default_str();
+  const auto add_file = [&app](const std::string& flag, const std::string& variable, std::string& value,
+                               const std::string& help) {
+    return app.add_option(flag, value, help)->envname(variable)->type_name("FILE");
+  };
+  add_file("--tls-ca", "EASEL_TLS_CA", connection.tls_ca, "use TLS, and trust the certificates in this, PEM");
+  // Not EASEL_TLS_CERT: that is the server's, and the two programs may share an environment.
+  add_file("--tls-cert", "EASEL_CLIENT_CERT", connection.tls_cert,
+           "your certificate, for a server that asks for one");
+  add_file("--tls-key", "EASEL_CLIENT_KEY", connection.tls_key, "its key");
+  app.add_option("--tls-server-name", connection.tls_server_name,
+                 "the name in the server's certificate, where it is not --server's")
+      ->envname("EASEL_TLS_SERVER_NAME")
+      ->type_name("NAME");
+  CLI::Option* key =
+      app.add_option("--api-key", connection.api_key,
+                     "the key that the server asks for; others on this machine see it in the list of "
+                     "processes: better EASEL_API_KEY, or")
+          ->envname("EASEL_API_KEY")
+          ->type_name("KEY")
+          ->check(CheckMetadata);
+  app.add_option_function<std::string>(
+         "--api-key-file", [&connection](const std::string& name) { connection.api_key = ReadKey(name); },
+         "the file whose first line is the key")
+      ->envname("EASEL_API_KEY_FILE")
+      ->type_name("FILE")
+      ->excludes(key);
+  app.add_option("--tenant", connection.tenant, "on whose behalf, where the server takes the caller's word")
+      ->envname("EASEL_TENANT")
+      ->check(CheckMetadata);
+  app.add_option("--retries", connection.retries,
+                 "try again so often where no server could; default: 3, of load and health 0")
+      ->check(CLI::Range(0, 1000));
+  app.add_flag("--json", arguments.json, "for scripts: JSON on stdout, one event a line");
+}
+
+// What generate and submit have in common.
+void AddRequest(CLI::App* sub, GenerateArguments& g) {
+  CLI::Option* prompt = sub->add_option(
+      "PROMPT", g.prompt, "what to draw; several words are one prompt. None: whatever comes to mind");
+  CLI::Option* label = sub->add_option("--class-label", g.class_label, "draw a class, by its number");
+  CLI::Option* name =
+      sub->add_option("--class-name", g.class_name, "draw a class, by its name (see easel models)");
+  label->excludes(prompt)->excludes(name);
+  name->excludes(prompt);
+  sub->add_option("--negative-prompt", g.negative_prompt, "what to stay away from");
+  sub->add_option("--model", g.model, "one of easel models; default: the server's");
+  sub->add_option("--num-inference-steps,--steps", g.num_inference_steps, "steps from noise to picture");
+  sub->add_option("--guidance-scale", g.guidance_scale,
+                  "how strongly the prompt is followed; 1: no guidance");
+  sub->add_option("--guidance-rescale", g.guidance_rescale, "takes back guidance's gain in contrast: 0 to 1");
+  sub->add_option("--true-cfg-scale", g.true_cfg_scale,
+                  "how far from the negative prompt, for models that take it so; 1: off");
+  sub->add_option("-W,--width", g.width, "pixels");
+  sub->add_option("-H,--height", g.height, "pixels");
+  sub->add_option("-n,--num-images", g.num_images, "pictures, from seeds that follow one another");
+  sub->add_option("-s,--seed", g.seed, "of the first picture; default: random, and told")->check(CheckSeed);
+  sub->add_option("--sampler", g.sampler, "one of the model's samplers");
+  sub->add_option("--flow-shift", g.flow_shift, "shift of the times; 1: evenly spaced");
+  sub->add_option("--like", g.like, "make a PNG of Easel's again; other options change what they name")
+      ->type_name("FILE.png");
+  sub->add_option("--format", g.format,
+                  "png, jpeg, webp or rgb; default: by the output's extension, else png")
+      ->transform(CLI::CheckedTransformer(Formats(), CLI::ignore_case).description(""))
+      ->type_name("FORMAT");
+  sub->add_option("--quality", g.quality, "of JPEG and WebP: 1 to 100")->check(CLI::Range(1u, 100u));
+  sub->add_option("--preview", g.preview, "a picture of the unfinished work every so many steps");
+  sub->add_option("--preview-method", g.preview_method, "one of the model's preview methods");
+  sub->add_option("--timeout", g.timeout_seconds, "give up after so many seconds")
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--priority", g.priority, "which of your own goes first, -100 to 100; higher before lower")
+      ->check(CLI::Range(-100, 100));
+  sub->add_option("--request-id", g.request_id,
+                  "a name of your own: sent again, it joins what it began; and the seed, unless told");
+}
+
+CLI::App* AddGenerate(CLI::App& app, GenerateArguments& g) {
+  CLI::App* sub = app.add_subcommand("generate", "make one or more pictures");
+  sub->footer(kGenerateExamples);
+  AddRequest(sub, g);
+  sub->add_option(
+         "-o,--output", g.output,
+         "where to write; a.png with -n 2 gives a-0.png and a-1.png; `-`: stdout; default: easel-SEED.png")
+      ->type_name("FILE");
+  sub->add_option("--preview-dir", g.preview_directory, "keep every preview there, as PNG")->type_name("DIR");
+  sub->add_flag("--detach-on-disconnect", g.detach_on_disconnect,
+                "the work goes on when this program goes away: see easel watch");
+  return sub;
+}
+
+CLI::App* AddSubmit(CLI::App& app, GenerateArguments& g) {
+  CLI::App* sub = app.add_subcommand("submit", "start a generation and leave it to the server");
+  sub->footer(kSubmitExamples);
+  AddRequest(sub, g);
+  return sub;
+}
+
+CLI::App* AddOfGeneration(CLI::App& app, const std::string& name, const std::string& what,
+                          const std::string& examples, GenerationArguments& g) {
+  CLI::App* sub = app.add_subcommand(name, what);
+  sub->footer(examples);
+  sub->add_option("ID", g.id, "the generation's, as easel submit prints it")->required();
+  return sub;
+}
+
+CLI::App* AddWatch(CLI::App& app, GenerationArguments& g) {
+  CLI::App* sub =
+      AddOfGeneration(app, "watch", "attach to a generation, and write its pictures", kWatchExamples, g);
+  sub->add_option("-o,--output", g.output, "where to write, as in generate")->type_name("FILE");
+  sub->add_option("--preview-dir", g.preview_directory, "keep every preview there, as PNG")->type_name("DIR");
+  return sub;
+}
+
+CLI::App* AddGet(CLI::App& app, GenerationArguments& g) {
+  CLI::App* sub = AddOfGeneration(app, "get", "where a generation stands, or its pictures", kGetExamples, g);
+  sub->add_option("-o,--output", g.output, "where to write its pictures, as in generate")->type_name("FILE");
+  return sub;
+}
+
+CLI::App* AddLoad(CLI::App& app, LoadOptions& o) {
+  CLI::App* sub = app.add_subcommand("load", "send a load of requests, and tell how they were served");
+  sub->footer(kLoadExamples);
+  CLI::Option* rate = sub->add_option("--rate", o.rate, "requests a second, at random times (open loop)")
+                          ->check(CLI::PositiveNumber);
+  CLI::Option* concurrency =
+      sub->add_option("--concurrency", o.concurrency, "so many at a time, each after another (closed loop)")
+          ->check(CLI::Range(1u, 10000u));
+  sub->add_flag("--burst", o.burst, "with --rate: requests come in bursts")
+      ->needs(rate)
+      ->excludes(concurrency);
+  concurrency->excludes(rate);
+  CLI::Option* requests = sub->add_option("--requests", o.requests, "how many to measure; default: 200")
+                              ->check(CLI::Range(1u, 100000000u));
+  sub->add_option("--duration", o.duration, "measure those of so many seconds")
+      ->check(CLI::PositiveNumber)
+      ->excludes(requests);
+  sub->add_option("--warmup", o.warmup, "send so many before that");
+  sub->add_option("--mix", o.mix,
+                  "kinds of requests; default: 4, 10, 20 and 50 steps of all that the model takes")
+      ->type_name("FILE.json");
+  sub->add_option("--model", o.model, "one of easel models; default: the server's");
+  sub->add_option("--seed", o.seed, "of arrivals, choices and pictures")
+      ->check(CheckSeed)
+      ->capture_default_str();
+  sub->add_option("--slo", o.slo, "in time is what takes at most so many times its latency alone")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->add_flag("--deadline", o.deadline, "send that time as the call's deadline");
+  sub->add_option("--preview", o.preview, "ask for a preview every so many steps");
+  sub->add_flag("--verify", o.verify,
+                "compare each picture with the same request's alone; exit code 1 if any differs");
+  return sub;
+}
+
+// What CLI11 cannot check by itself; throws its error.
+void Complete(GenerateArguments& g) {
+  if (g.format == v1::IMAGE_FORMAT_UNSPECIFIED) {
+    const std::optional<v1::ImageFormat> format = FormatOf(g.output == "-" ? "" : g.output);
+    if (!format.has_value()) {
+      throw CLI::ValidationError("--output",
+                                 absl::StrCat("the extension of ", g.output,
+                                              " is none of png, jpg, webp, rgb: say which with --format"));
+    }
+    g.format = *format;
+  }
+  if (g.output == "-" && g.num_images.value_or(1) > 1) {
+    throw CLI::ValidationError("--output", "`-` takes one picture; --num-images asks for more");
+  }
+  if (!g.preview_directory.empty() && g.preview == 0) g.preview = 1;
+  if (!g.preview_method.empty() && g.preview == 0) {
+    throw CLI::ValidationError("--preview-method", "needs --preview or --preview-dir");
+  }
+}
+
+void Complete(LoadOptions& o) {
+  if (!o.rate.has_value() && o.concurrency == 0) {
+    throw CLI::ValidationError("load", "needs --rate R or --concurrency N");
+  }
+  if (!o.requests.has_value() && !o.duration.has_value()) o.requests = 200;
+}
+
+constexpr char kCommands[] = "generate, submit, watch, get, cancel, load, models, health";
+
+}  // namespace
+
+std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& words) {
+  Arguments arguments;
+  CLI::App app("Pictures from an Easel server (easeld).", "easel");
+  app.set_version_flag("--version", ClientVersionText());
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(kExamples);
+  AddConnection(app, arguments);
+  using Command = Arguments::Command;
+  GenerationArguments& generation = arguments.generation;
+  const std::vector<std::pair<CLI::App*, Command>> commands = {
+      {AddGenerate(app, arguments.generate), Command::kGenerate},
+      {AddSubmit(app, arguments.generate), Command::kSubmit},
+      {AddWatch(app, generation), Command::kWatch},
+      {AddGet(app, generation), Command::kGet},
+      {AddOfGeneration(app, "cancel", "stop a generation at its next step", kCancelExamples, generation),
+       Command::kCancel},
+      {AddLoad(app, arguments.load), Command::kLoad},
+      {app.add_subcommand("models", "what is served: sizes, steps, samplers, classes"), Command::kModels},
+      {app.add_subcommand("health",
+                          "whether the server and its models are ready; exit code 1 when the server is not"),
+       Command::kHealth},
+  };
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
+    for (const auto& [sub, command] : commands) {
+      if (sub->parsed()) arguments.command = command;
+    }
+    const bool generates = arguments.command == Command::kGenerate || arguments.command == Command::kSubmit;
+    if (generates) Complete(arguments.generate);
+    if (arguments.command == Command::kLoad) Complete(arguments.load);
+    const bool measures = arguments.command == Command::kLoad || arguments.command == Command::kHealth;
+    if (measures && app.count("--retries") == 0) arguments.connection.retries = 0;
+    if (arguments.json && (arguments.generate.output == "-" || generation.output == "-")) {
+      throw CLI::ValidationError("--json", "needs stdout for itself: not with -o -");
+    }
+  } catch (const CLI::CallForHelp&) {
+    return Leave{0, app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return Leave{0, absl::StrCat(version.what(), "\n")};
+  } catch (const CLI::RequiredError& error) {
+    const bool named = !app.get_subcommands().empty();  // then it is an argument of its that is missing
+    return Leave{
+        2, absl::StrCat("easel: ", named ? error.what() : absl::StrCat("the command is one of ", kCommands),
+                        "\n  easel --help tells more\n")};
+  } catch (const CLI::ParseError& error) {
+    return Leave{2, absl::StrCat("easel: ", error.what(), "\n  easel --help tells more\n")};
+  }
+  return arguments;
+}
+
+}  // namespace easel
