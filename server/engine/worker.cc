@@ -1,5 +1,6 @@
 #include "server/engine/worker.h"
 
+#include <ATen/ops/isfinite.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 
