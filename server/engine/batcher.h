@@ -47,8 +47,16 @@ class Batcher : public BatchPolicy {
 
 // The order above.
 bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b);
-// Whether a seat is due to `a` before `b`, for its share or deadline; having waited is no such reason.
-bool HasClaimOver(const BatchCandidate& a, const BatchCandidate& b);
+// To a seat, by share and deadline; having waited is none. The lesser goes first.
+struct Claim {
+  bool over = false;    // its share
+  double deadline = 0;  // s from now; infinity: none, or it cannot be met
+
+  bool operator<(const Claim& other) const {
+    return over != other.over ? other.over : deadline < other.deadline;
+  }
+};
+Claim ClaimOf(const BatchCandidate& candidate);
 // Whether it cannot be done by its deadline.
 bool IsHopeless(const BatchCandidate& candidate);
 // Seconds until `job` can be done at best, behind those of `accepted` that can be done and are due before it.

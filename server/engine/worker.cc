@@ -171,13 +171,7 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
     rows = RowCount(inputs);
     std::optional<MemoryMeter> meter;  // once a shape and count of rows
     if (!options_.memory->KnowsForward(shape, rows)) meter.emplace();
-    const ForEach on_team = [&](int n, const std::function<void(int)>& task) {
-      team_->Run(n, [&](int i) {
-        std::optional<MemoryMeter::Watch> watch;
-        if (meter.has_value()) watch.emplace(*meter);
-        task(i);
-      });
-    };
+    const ForEach on_team = OnTeam(&*team_, meter.has_value() ? &*meter : nullptr);
     predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(), on_team);
     AwaitDevice(device_);
     if (meter.has_value()) options_.memory->OnForward(shape, rows, meter->peak_bytes());

@@ -107,6 +107,9 @@ class Worker {
   void End(Active& active, absl::StatusOr<Image> result);
   void EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting, JobQueue::Was was);
   std::vector<Active*> Denoising() const;
+  static int EvaluationsLeft(const Active& active);
+  static JobWork WorkLeft(const Active& active);
+  static JobWork WorkLeft(const Waiting& waiting);
   BatchCandidate CandidateOf(const Active& active, absl::Time now) const;
   BatchCandidate CandidateOf(const Waiting& waiting, absl::Time now) const;
   // Of the jobs that denoise, and of those that wait.
