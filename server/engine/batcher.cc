@@ -74,6 +74,24 @@ class Filling {
   double most_seconds_ = std::numeric_limits<double>::infinity();
 };
 
+// Whose forward it is: the first of `order`, or one whose caller has seen nothing yet, where all who are due
+// before it can wait for that one step.
+size_t First(const std::vector<BatchCandidate>& active, const std::vector<size_t>& order,
+             const StepTimes& times) {
+  const BatchCandidate& head = active[order[0]];
+  if (RankOf(head) != Rank::kDeadline) return order[0];
+  double before = 0, spare = std::numeric_limits<double>::infinity();
+  for (size_t i : order) {
+    const BatchCandidate& candidate = active[i];
+    if (IsOver(candidate) != IsOver(head) || IsHopeless(candidate) || spare <= 0) break;
+    if (candidate.last_served == 0 && times.Seconds(candidate.shape, candidate.rows).value_or(spare) <= spare)
+      return i;
+    before += candidate.shared_seconds_left;
+    spare = std::min(spare, candidate.seconds_to_deadline - std::max(before, candidate.seconds_left));
+  }
+  return order[0];
+}
+
 int RowsOf(const std::vector<BatchCandidate>& candidates) {
   int rows = 0;
   for (const BatchCandidate& candidate : candidates) rows += candidate.rows;
@@ -100,7 +118,8 @@ bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b) {
 }
 
 Claim ClaimOf(const BatchCandidate& candidate) {
-  const double deadline = IsHopeless(candidate) ? std::numeric_limits<double>::infinity() : candidate.seconds_to_deadline;
+  const double deadline =
+      IsHopeless(candidate) ? std::numeric_limits<double>::infinity() : candidate.seconds_to_deadline;
   return {IsOver(candidate), deadline};
 }
 
@@ -118,7 +137,7 @@ double SecondsUntilDone(const BatchCandidate& job, const std::vector<BatchCandid
 std::vector<size_t> Batcher::Pick(const std::vector<BatchCandidate>& active, const StepTimes& times) const {
   if (active.empty()) return {};
   const std::vector<size_t> order = Sorted(active);
-  const size_t first = order[0];
+  const size_t first = First(active, order, times);
   std::vector<size_t> picked = {first};
   Filling filling(active[first], times);
   for (size_t i : order) {

@@ -8,8 +8,10 @@
 //   4. then the others: of the tenant furthest behind its share; inside a tenant by the time they have waited
 //      since their last forward, where a level of priority counts as kPriorityLevel of waiting; then by age
 //   5. last those that cannot meet their deadline even if they were alone from now on
-// The first one's shape is the forward's. In the same order whoever has that shape and fits takes the room
-// left, up to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and
+// Where the first has a deadline, one that has had no forward yet takes its place for one, as soon as
+// everyone due before it can spare that: its caller sees a preview soon, and no deadline known now is missed
+// for it. The first one's shape is the forward's. In the same order whoever has that shape and fits takes the
+// room left, up to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and
 // nobody over its share who would make the forward of those within theirs slower by over a tenth: their share
 // is of time.
 #pragma once

@@ -195,5 +195,33 @@ TEST(BatcherTest, WhatIsDueBeforeAJobIsDoneBeforeIt) {
   EXPECT_EQ(SecondsUntilDone(shared, {Due(Job(), 9, 1)}), 3) << "in forwards with the other it is no later";
 }
 
+// Two shapes, so that nobody rides along: `due` has steps to do and 10 s for them; the other has had none
+// yet, and is due later.
+BatchCandidate Due(double seconds_left, uint64_t last_served) {
+  BatchCandidate due;
+  due.shape = {0, 1, 1, 1, 0};
+  due.evaluations = static_cast<int>(seconds_left);
+  due.seconds_left = due.shared_seconds_left = seconds_left;
+  due.seconds_to_deadline = 10;
+  due.last_served = last_served;
+  return due;
+}
+
+TEST(BatcherTest, AFirstStepGoesFirstWhereWhoIsDueBeforeCanSpareIt) {
+  StepTimes times;
+  for (int64_t shape : {1, 2}) times.Observe({0, 1, shape, 1, 0}, 1, /*seconds=*/1);
+  BatchCandidate fresh = Due(8, /*last_served=*/0);
+  fresh.shape = {0, 1, 2, 1, 0};
+  fresh.seconds_to_deadline = 100;
+  const Batcher batcher(1);
+  EXPECT_THAT(batcher.Pick({Due(9, 1), fresh}, times), testing::ElementsAre(1))
+      << "there is a second to spare";
+  EXPECT_THAT(batcher.Pick({Due(9.5, 1), fresh}, times), testing::ElementsAre(0)) << "there is not";
+  EXPECT_THAT(batcher.Pick({Due(5, 1), Due(4.5, 2), fresh}, times), testing::ElementsAre(0))
+      << "nor together";
+  fresh.last_served = 3;
+  EXPECT_THAT(batcher.Pick({Due(5, 1), fresh}, times), testing::ElementsAre(0)) << "only the first step";
+}
+
 }  // namespace
 }  // namespace easel
