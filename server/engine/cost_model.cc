@@ -76,7 +76,8 @@ CostModel::Rates CostModel::MakeRates(const JobWork& work) const {
 const CostModel::Rates& CostModel::RatesOf(const JobWork& work) const {
   JobWork kind = work;
   kind.evaluations = 0;
-  const auto known = std::find_if(rates_.begin(), rates_.end(), [&](const Rates& rates) { return rates.kind == kind; });
+  const auto known =
+      std::find_if(rates_.begin(), rates_.end(), [&](const Rates& rates) { return rates.kind == kind; });
   if (known != rates_.end()) return *known;
   constexpr size_t kMostKinds = 64;
   if (rates_.size() == kMostKinds) rates_.clear();

@@ -77,7 +77,8 @@ class CostModel {
   std::map<Size, ForwardShape> shapes_ ABSL_GUARDED_BY(mutex_);
   std::map<int, SmoothedTime> encode_ ABSL_GUARDED_BY(mutex_);          // by model
   std::map<int, SmoothedTime> decode_a_pixel_ ABSL_GUARDED_BY(mutex_);  // by model
-  // Of the kinds asked for since the last measurement: a turn asks for each of many jobs, which are of a few kinds.
+  // Of the kinds asked for since the last measurement: a turn asks for each of many jobs, which are of a few
+  // kinds.
   mutable std::vector<Rates> rates_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -224,8 +224,8 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
   return handles;
 }
 
-// Fills in seconds_on: where forwards of its shape are not known yet, a guess that keeps the balance. Not OK: none of the
-// workers could be done by the deadline.
+// Fills in seconds_on: where forwards of its shape are not known yet, a guess that keeps the balance. Not OK:
+// none of the workers could be done by the deadline.
 absl::Status Engine::PredictCost(Job& job) const {
   job.seconds_on.assign(costs_.size(), 0);
   double least = std::numeric_limits<double>::infinity();

@@ -15,7 +15,8 @@ namespace easel {
 // What jobs must have in common to share it. `latent`: (C, H, W)
 ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioning& conditioning);
 
-// Denoise's ForEach: on the team, whose threads `meter` watches meanwhile where it is not null. Both must outlive it.
+// Denoise's ForEach: on the team, whose threads `meter` watches meanwhile where it is not null. Both must
+// outlive it.
 ForEach OnTeam(ThreadTeam* team, const MemoryMeter* meter = nullptr);
 
 // Blocks until the device has done what this thread gave it, so that a clock read next tells how long that

@@ -125,8 +125,7 @@ BatchCandidate Worker::CandidateOf(const Active& active, absl::Time now) const {
 }
 
 BatchCandidate Worker::CandidateOf(const Waiting& waiting, absl::Time now) const {
-  BatchCandidate candidate =
-      outlook_.Candidate(waiting.job, WorkLeft(waiting), waiting.job.submitted, now);
+  BatchCandidate candidate = outlook_.Candidate(waiting.job, WorkLeft(waiting), waiting.job.submitted, now);
   candidate.arrived = waiting.arrived;
   return candidate;
 }

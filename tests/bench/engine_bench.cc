@@ -1,6 +1,7 @@
-// engine_bench: what the engine itself takes of a turn, by how many jobs are active and how many wait: a network that takes
-// no time, one picture a forward, and the processor's time of the worker's thread from one forward to the next. The first
-// row is what everything else in a turn takes: the sampler's step, the clock, making and submitting a picture.
+// engine_bench: what the engine itself takes of a turn, by how many jobs are active and how many wait: a
+// network that takes no time, one picture a forward, and the processor's time of the worker's thread from one
+// forward to the next. The first row is what everything else in a turn takes: the sampler's step, the clock,
+// making and submitting a picture.
 //   steady       nobody comes or leaves: whose turn it is
 //   to and fro   at every turn a picture comes and one is done: also who begins, and the waits told anew
 #include <ATen/ATen.h>
@@ -127,7 +128,9 @@ class Orders {
 class Successor : public Silent {
  public:
   explicit Successor(Orders* orders) : orders_(orders) {}
-  void OnImage(Image, const JobAccounting&) override { orders_->Add(1, std::make_shared<Successor>(orders_)); }
+  void OnImage(Image, const JobAccounting&) override {
+    orders_->Add(1, std::make_shared<Successor>(orders_));
+  }
 
  private:
   Orders* const orders_;
@@ -164,7 +167,8 @@ int Run() {
   std::printf("| active | waiting | steady | to and fro |\n|---|---|---|---|\n");
   for (const Case& one : {Case{1, 0}, Case{4, 0}, Case{16, 0}, Case{32, 0}, Case{32, 64}, Case{64, 256}}) {
     std::printf("| %d | %d | %.1f µs | %.1f µs |\n", one.active, one.waiting,
-                MicrosecondsOfATurn(one.active, one.waiting, false), MicrosecondsOfATurn(one.active, one.waiting, true));
+                MicrosecondsOfATurn(one.active, one.waiting, false),
+                MicrosecondsOfATurn(one.active, one.waiting, true));
     std::fflush(stdout);
   }
   return 0;

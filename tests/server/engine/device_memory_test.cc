@@ -89,7 +89,8 @@ TEST(DeviceMemoryTest, WhatCannotFitEvenAloneIsRefusedOnceItIsKnown) {
 }
 
 TEST(DeviceMemoryTest, WhatWasMeasuredAtStartHoldsFromTheFirstRequestOn) {
-  for (const auto& [forward_bytes, decode_bytes] : {std::pair(2000, 0), std::pair(0, 2000), std::pair(1000, 1000)}) {
+  for (const auto& [forward_bytes, decode_bytes] :
+       {std::pair(2000, 0), std::pair(0, 2000), std::pair(1000, 1000)}) {
     EngineOptions options = Memory(1000);
     options.now = [] { return absl::FromUnixSeconds(1); };
     options.known_costs = {KnownCosts(0)};

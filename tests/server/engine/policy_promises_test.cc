@@ -27,14 +27,20 @@ SimulatedServer Server(double (*forward)(int rows) = Forward) {
   SimulatedServer server;
   ModelCosts& costs = server.costs.emplace_back();
   costs.width = costs.height = kSide;
-  for (int rows = 1; rows <= kMaxRows; ++rows) costs.forwards.push_back({{0, 4, 8, 8, 16}, rows, forward(rows)});
+  for (int rows = 1; rows <= kMaxRows; ++rows)
+    costs.forwards.push_back({{0, 4, 8, 8, 16}, rows, forward(rows)});
   server.policy = [](int max_rows) { return std::make_unique<Batcher>(max_rows); };
   server.max_batch_rows = kMaxRows;
   return server;
 }
 
 SimulatedRequest Asked(double arrival, int steps, std::string tenant = "", double weight = 1) {
-  return {.arrival = arrival, .width = kSide, .height = kSide, .steps = steps, .tenant = std::move(tenant), .weight = weight};
+  return {.arrival = arrival,
+          .width = kSide,
+          .height = kSide,
+          .steps = steps,
+          .tenant = std::move(tenant),
+          .weight = weight};
 }
 
 // Jobs as they come: after exponential times of this mean.
@@ -101,7 +107,8 @@ std::vector<double> LatenciesOfTheQuiet(bool flood) {
   server.max_tenant_jobs = kSeatsAndEight;
   std::vector<double> latencies;
   for (const LoadRecord& record : Simulate(server, requests)) {
-    if (record.tenant == "quiet" && record.code == absl::StatusCode::kOk) latencies.push_back(Latency(record));
+    if (record.tenant == "quiet" && record.code == absl::StatusCode::kOk)
+      latencies.push_back(Latency(record));
   }
   return latencies;
 }
