@@ -192,10 +192,12 @@ class Mischief(threading.Thread):
         generation = out.strip()
         self.left_behind.append(generation)
         path = self.client.directory / name
-        watching = self.client.start("watch", generation, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        watched = self.client.directory / f"watched-{name}"
+        watching = self.client.start("watch", generation, "-o", watched, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(wait)
         watching.send_signal(self.random.choice([signal.SIGINT, signal.SIGKILL]))
         watching.communicate(timeout=PATIENCE)
+        watched.unlink(missing_ok=True)
         began = running_at = time.monotonic()
         while True:
             asked = time.monotonic()
