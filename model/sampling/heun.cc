@@ -18,7 +18,7 @@ class HeunSampler : public Sampler {
   bool done() const override { return step_ == total_steps(); }
   int step() const override { return step_; }
   int total_steps() const override { return ode_.steps(); }
-  int total_evaluations() const override { return 2 * ode_.steps() - 1; }
+  int total_evaluations() const override { return HeunEvaluations(ode_.steps()); }
   ModelInput Next() const override { return next_; }
   at::Tensor Denoised() const override { return denoised_; }
 

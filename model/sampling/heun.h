@@ -9,6 +9,8 @@
 
 namespace easel {
 
+constexpr int HeunEvaluations(int steps) { return 2 * steps - 1; }
+
 std::unique_ptr<Sampler> MakeHeunSampler(const SamplerOptions& options, TimeGrid grid, at::Tensor noise);
 
 }  // namespace easel

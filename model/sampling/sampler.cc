@@ -55,6 +55,10 @@ absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(std::string_view name, cons
   return entry->make(options, std::move(grid), std::move(noise));
 }
 
+int TotalEvaluations(std::string_view name, int steps) {
+  return name == "heun" ? HeunEvaluations(steps) : steps;
+}
+
 std::vector<std::string> SamplerNames(const NoiseSchedule& schedule) { return schedule.samplers(); }
 
 }  // namespace easel

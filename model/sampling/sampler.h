@@ -53,6 +53,8 @@ struct SamplerOptions {
 // has, for another name, or the field (num_inference_steps, eta) that cannot be.
 absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(std::string_view name, const SamplerOptions& options,
                                                      at::Tensor noise);
+// total_evaluations() of a sampler of this name, known before there is one.
+int TotalEvaluations(std::string_view name, int steps);
 // Those that the schedule has; the first is the default.
 std::vector<std::string> SamplerNames(const NoiseSchedule& schedule = {});
 

@@ -120,12 +120,10 @@ bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b) {
   return a.arrived < b.arrived;
 }
 
-bool HasClaimOver(const BatchCandidate& a, const BatchCandidate& b) {
-  if (IsOver(a) != IsOver(b)) return IsOver(b);
-  const auto deadline = [](const BatchCandidate& c) {
-    return IsHopeless(c) ? std::numeric_limits<double>::infinity() : c.seconds_to_deadline;
-  };
-  return deadline(a) < deadline(b);
+Claim ClaimOf(const BatchCandidate& candidate) {
+  const double deadline =
+      IsHopeless(candidate) ? std::numeric_limits<double>::infinity() : candidate.seconds_to_deadline;
+  return {IsOver(candidate), deadline};
 }
 
 double SecondsUntilDone(const BatchCandidate& job, const std::vector<BatchCandidate>& accepted) {
@@ -156,14 +154,20 @@ std::vector<size_t> Batcher::Pick(const std::vector<BatchCandidate>& active, con
 std::vector<size_t> Batcher::Begin(const std::vector<BatchCandidate>& active,
                                    const std::vector<BatchCandidate>& waiting) const {
   int rows = RowsOf(active);
-  const auto last = std::max_element(active.begin(), active.end(), HasClaimOver);
+  std::optional<Claim> last;  // of those who are active
+  for (const BatchCandidate& job : active) last = std::max(last, std::optional(ClaimOf(job)));
+  const auto claims = [&](size_t i) { return last.has_value() && ClaimOf(waiting[i]) < *last; };
+  const auto has_seat = [&](size_t i) {
+    return rows == 0 || rows + waiting[i].rows <= (claims(i) ? 2 : 1) * max_active_rows();
+  };
+  // Mostly nobody has: then the order does not matter.
+  bool any = false;
+  for (size_t i = 0; i < waiting.size() && !any; ++i) any = has_seat(i);
+  if (!any) return {};
   bool full = false;  // the head of the line waits for a seat, and nobody takes one before it by being small
   std::vector<size_t> begun;
   for (size_t i : Sorted(waiting)) {
-    const bool claims = last != active.end() && HasClaimOver(waiting[i], *last);
-    const int room = claims ? 2 * max_active_rows() : max_active_rows();
-    const bool fits = (!full || claims) && (rows == 0 || rows + waiting[i].rows <= room);
-    if (fits) {
+    if ((!full || claims(i)) && has_seat(i)) {
       rows += waiting[i].rows;
       begun.push_back(i);
     } else {

@@ -10,9 +10,9 @@
 //   5. last those that cannot meet their deadline even if they were alone from now on
 // The first one leads the forward, whose shape is its own. But a newcomer, who has had no forward yet, leads
 // where that makes nobody late and nobody before it is of a higher priority: so its first preview comes soon,
-// however far off its deadline is. In the order above whoever has that shape and fits takes the room left, up to the shape's row_cap; but nobody for whose
-// rows one before it would miss its deadline, and nobody over its share who would make the forward of those
-// within theirs slower by over a tenth: their share is of time.
+// however far off its deadline is. In the order above whoever has that shape and fits takes the room left, up
+// to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and nobody over its
+// share who would make the forward of those within theirs slower by over a tenth: their share is of time.
 #pragma once
 
 #include <vector>
@@ -51,8 +51,16 @@ class Batcher : public BatchPolicy {
 
 // The order above.
 bool GoesBefore(const BatchCandidate& a, const BatchCandidate& b);
-// Whether a seat is due to `a` before `b`, for its share or deadline; having waited is no such reason.
-bool HasClaimOver(const BatchCandidate& a, const BatchCandidate& b);
+// To a seat, by share and deadline; having waited is none. The lesser goes first.
+struct Claim {
+  bool over = false;    // its share
+  double deadline = 0;  // s from now; infinity: none, or it cannot be met
+
+  bool operator<(const Claim& other) const {
+    return over != other.over ? other.over : deadline < other.deadline;
+  }
+};
+Claim ClaimOf(const BatchCandidate& candidate);
 // Whether it cannot be done by its deadline.
 bool IsHopeless(const BatchCandidate& candidate);
 // Seconds until `job` can be done at best, behind those of `accepted` that can be done and are due before it.

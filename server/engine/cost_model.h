@@ -22,6 +22,8 @@ struct JobWork {
   int evaluations = 0;
   bool encoded = false;                    // its condition is made
   std::optional<ForwardShape> shape = {};  // known once it has begun
+
+  bool operator==(const JobWork&) const = default;
 };
 
 // Seconds of a worker's time, from now. Shares of forwards are not known beforehand, so these are bounds.
@@ -54,6 +56,19 @@ class CostModel {
 
  private:
   using Size = std::pair<int, std::pair<int, int>>;  // model, width, height
+  // What jobs cost that differ in nothing but their evaluations: JobCost but for those.
+  struct Rates {
+    JobWork kind;  // of 0 evaluations
+    ForwardShape shape = {};
+    int row_cap = 1;
+    std::optional<double> forward;  // seconds
+    double outside_forwards = 0;
+    std::optional<double> least_forward;
+    double least_shared_forward = 0;
+    double least_decode = 0;
+  };
+  const Rates& RatesOf(const JobWork& work) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Rates MakeRates(const JobWork& work) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ForwardShape ShapeOf(const JobWork& work) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int max_rows_;
@@ -62,6 +77,9 @@ class CostModel {
   std::map<Size, ForwardShape> shapes_ ABSL_GUARDED_BY(mutex_);
   std::map<int, SmoothedTime> encode_ ABSL_GUARDED_BY(mutex_);          // by model
   std::map<int, SmoothedTime> decode_a_pixel_ ABSL_GUARDED_BY(mutex_);  // by model
+  // Of the kinds asked for since the last measurement: a turn asks for each of many jobs, which are of a few
+  // kinds.
+  mutable std::vector<Rates> rates_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace easel

@@ -50,6 +50,16 @@ std::optional<int64_t> FreeMemory(c10::Device device, const std::string& root) {
   }
 }
 
+void DeviceMemory::Learn(int model, const ModelCosts& costs) {
+  MutexLock lock(&mutex_);
+  for (const ForwardTime& forward : costs.forwards) {
+    ForwardShape shape = forward.shape;
+    shape[0] = model;
+    if (forward.bytes > 0) model_.OnForward(shape, forward.rows, forward.bytes);
+    if (costs.decode_bytes > 0) model_.OnDecode(shape, costs.decode_bytes);
+  }
+}
+
 bool DeviceMemory::KnowsForward(const ForwardShape& shape, int rows) const {
   MutexLock lock(&mutex_);
   return model_.KnowsForward(shape, rows);

@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "server/engine/memory_model.h"
+#include "server/engine/model_costs.h"
 #include "server/sync/mutex.h"
 
 namespace easel {
@@ -25,6 +26,8 @@ class DeviceMemory {
   // Bytes that one forward or decode may take.
   explicit DeviceMemory(int64_t bytes) : bytes_(bytes) {}
 
+  // What was measured beforehand, `model` being its index in the engine.
+  void Learn(int model, const ModelCosts& costs);
   bool KnowsForward(const ForwardShape& shape, int rows) const;
   bool KnowsDecode(const ForwardShape& shape) const;
   void OnForward(const ForwardShape& shape, int rows, int64_t bytes);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "model/io/status_macros.h"
 #include "model/pipeline.h"
+#include "model/sampling/sampler.h"
 #include "server/engine/batcher.h"
 #include "server/engine/cost_model.h"
 #include "server/engine/device_memory.h"
@@ -147,8 +148,9 @@ void Engine::StartWorkers(const std::vector<NamedPipeline>& models) {
     options.now = options_.now;
     for (size_t m = 0; m < models_.size(); ++m) {
       for (const ModelCosts& costs : options_.known_costs) {
-        if (costs.model == models_[m].name && costs.device == devices[i].str())
-          options.costs->Learn(static_cast<int>(m), costs);
+        if (costs.model != models_[m].name || costs.device != devices[i].str()) continue;
+        options.costs->Learn(static_cast<int>(m), costs);
+        memory_[i]->Learn(static_cast<int>(m), costs);
       }
     }
     workers_.push_back(std::make_unique<Worker>(std::move(here[i]), queue_.get(), std::move(options)));
@@ -207,11 +209,11 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
     job.preview_every_n_steps = options.preview_every_n_steps;
     job.preview_method = preview_method;
     job.rows = job.prompts->conditional.has_value() + job.prompts->unconditional.has_value();
+    job.evaluations = TotalEvaluations(job.spec.sampler, job.spec.num_inference_steps);
     job.tenant = options.tenant;
     job.weight = options.weight;
     job.priority = options.priority;
-    job.seconds_on = SecondsOnWorkers(job);
-    EASEL_RETURN_IF_ERROR(CheckDeadline(job));
+    EASEL_RETURN_IF_ERROR(PredictCost(job));
     EASEL_RETURN_IF_ERROR(FitsSomewhere(model, job));
     jobs.push_back(std::move(job));
   }
@@ -222,23 +224,17 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
   return handles;
 }
 
-// Where forwards of its shape are not known yet, a guess that keeps the balance.
-std::vector<double> Engine::SecondsOnWorkers(const Job& job) const {
-  std::vector<double> seconds(costs_.size(), 0);
-  for (int worker : replicas_[job.model].workers) {
-    seconds[worker] = costs_[worker]
-                          ->Predict(WholeWork(job))
-                          .seconds.value_or(kGuessedSecondsOfARow * job.rows * job.spec.num_inference_steps);
-  }
-  return seconds;
-}
-
-absl::Status Engine::CheckDeadline(const Job& job) const {
-  if (!drops_hopeless_ || job.deadline == absl::InfiniteFuture()) return absl::OkStatus();
+// Fills in seconds_on: where forwards of its shape are not known yet, a guess that keeps the balance. Not OK:
+// none of the workers could be done by the deadline.
+absl::Status Engine::PredictCost(Job& job) const {
+  job.seconds_on.assign(costs_.size(), 0);
   double least = std::numeric_limits<double>::infinity();
   for (int worker : replicas_[job.model].workers) {
-    least = std::min(least, costs_[worker]->Predict(WholeWork(job)).least);
+    const JobCost cost = costs_[worker]->Predict(WholeWork(job));
+    job.seconds_on[worker] = cost.seconds.value_or(kGuessedSecondsOfARow * job.rows * job.evaluations);
+    least = std::min(least, cost.least);
   }
+  if (!drops_hopeless_ || job.deadline == absl::InfiniteFuture()) return absl::OkStatus();
   const double seconds_to_deadline = absl::ToDoubleSeconds(job.deadline - job.submitted);
   if (least <= seconds_to_deadline) return absl::OkStatus();
   return WithEstimatedSeconds(
@@ -246,6 +242,7 @@ absl::Status Engine::CheckDeadline(const Job& job) const {
           "the picture takes %.2f s at best, and the deadline is in %.2f s", least, seconds_to_deadline)),
       least);
 }
+
 // Whether one of the model's devices could hold the job's work, had it nothing else.
 absl::Status Engine::FitsSomewhere(int model, const Job& job) const {
   const ModelInfo& info = models_[model].info;

@@ -110,8 +110,8 @@ class Engine {
   //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made alone
   //                      (then with an estimate, see estimate.h)
   //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than max_tenant_jobs:
-  //                      with an estimate; or one is bigger than every device of the model (refusal.h), once
-  //                      the model's pictures have been measured
+  //                      with an estimate; or one is bigger than every device of the model (refusal.h), where
+  //                      known_costs have bytes or the model's pictures have been measured
   //   Unavailable        draining, or every device that had the model is lost
   absl::StatusOr<std::vector<JobHandle>> Submit(std::string_view model, std::vector<PictureRequest> pictures,
                                                 const SubmitOptions& options = {});
@@ -133,8 +133,7 @@ class Engine {
 
   absl::StatusOr<std::vector<JobHandle>> TrySubmit(int model, std::vector<PictureRequest> pictures,
                                                    const SubmitOptions& options);
-  std::vector<double> SecondsOnWorkers(const Job& job) const;
-  absl::Status CheckDeadline(const Job& job) const;
+  absl::Status PredictCost(Job& job) const;
   absl::Status FitsSomewhere(int model, const Job& job) const;
   void StartWorkers(const std::vector<NamedPipeline>& models);
 

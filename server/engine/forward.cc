@@ -2,6 +2,9 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <functional>
+#include <optional>
+
 namespace easel {
 
 ForwardShape ShapeOf(int model, const at::Tensor& latent, const GuidedConditioning& conditioning) {
@@ -15,6 +18,16 @@ void AwaitDevice(c10::Device device) {
   if (device.is_cpu()) return;  // has done it
   const c10::impl::VirtualGuardImpl guard(device.type());
   guard.getStream(device).synchronize();
+}
+
+ForEach OnTeam(ThreadTeam* team, const MemoryMeter* meter) {
+  return [team, meter](int n, const std::function<void(int)>& task) {
+    team->Run(n, [&](int i) {
+      std::optional<MemoryMeter::Watch> watch;
+      if (meter != nullptr) watch.emplace(*meter);
+      task(i);
+    });
+  };
 }
 
 }  // namespace easel

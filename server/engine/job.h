@@ -58,7 +58,8 @@ struct Job {
   absl::Time deadline = absl::InfiniteFuture();
   int preview_every_n_steps = 0;  // 0: none
   std::string preview_method;
-  int rows = 1;  // of a forward: 2 with guidance
+  int rows = 1;         // of a forward: 2 with guidance
+  int evaluations = 1;  // of the network, in all
   std::string tenant;
   double weight = 1;
   int priority = 0;

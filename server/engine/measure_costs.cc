@@ -15,6 +15,7 @@
 #include "model/nn/spread.h"
 #include "model/pipeline.h"
 #include "server/engine/forward.h"
+#include "server/engine/memory_meter.h"
 #include "server/engine/thread_team.h"
 #include "server/engine/typical_forward.h"
 
@@ -41,22 +42,25 @@ absl::StatusOr<ModelCosts> Measure(const std::string& name, const Pipeline& pipe
   const at::Tensor latent = typical->sampler().Denoised();
   const ForwardShape shape = ShapeOf(/*model=*/0, latent, typical->conditioning());
 
-  typical->Time(layout, 1, absl::ZeroDuration());  // the first of all is slow
   StepTimes times;
   // As long as Knee asks for a doubling that is not known.
   for (int rows = 1; rows <= max_rows && times.Knee(shape, max_rows) >= rows; rows *= 2) {
     if (rows > 1 && absl::Now() - began > kBudget) break;
+    const int64_t bytes = typical->Bytes(layout, rows);  // before the time is taken: the first of all is slow
     const double seconds = absl::ToDoubleSeconds(typical->Time(layout, rows, kEnough));
     times.Observe(shape, rows, seconds);
-    costs.forwards.push_back({shape, rows, seconds});
+    costs.forwards.push_back({shape, rows, seconds, bytes});
   }
   ThreadTeam team(layout.threads);
-  const ForEach on_team = [&team](int n, const std::function<void(int)>& task) { team.Run(n, task); };
-  const SpreadOver spread(on_team);
   costs.decode_seconds = std::numeric_limits<double>::infinity();
   for (int turn = 0; turn < 2; ++turn) {  // the first is slow
+    const MemoryMeter meter;
+    const MemoryMeter::Watch watch(meter);
+    const ForEach on_team = OnTeam(&team, &meter);
+    const SpreadOver spread(on_team);
     const absl::Time decoding = absl::Now();
     EASEL_RETURN_IF_ERROR(pipeline.Decode(latent, spec).status());
+    costs.decode_bytes = meter.peak_bytes();
     costs.decode_seconds = std::min(costs.decode_seconds, absl::ToDoubleSeconds(absl::Now() - decoding));
   }
   return costs;

@@ -73,8 +73,10 @@ std::optional<int64_t> MemoryModel::DecodeBytes(const ForwardShape& shape) const
 }
 
 int MemoryModel::RowsWithin(const ForwardShape& shape, int64_t bytes, int most) const {
+  const auto* nearest = Nearest(forwards_, shape);
+  if (nearest == nullptr) return most;
   int rows = 1;
-  while (rows < most && ForwardBytes(shape, rows + 1).value_or(0) <= bytes) ++rows;
+  while (rows < most && Scaled(OfRows(nearest->second, rows + 1), nearest->first, shape) <= bytes) ++rows;
   return rows;
 }
 

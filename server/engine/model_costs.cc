@@ -10,9 +10,9 @@
 namespace easel {
 namespace {
 
-// {"models": {"0": {"model": ..., "device": ..., "forwards": [[channels, height, width, text, rows, seconds],
-// ...]}}}
-constexpr int kColumns = 6;
+// {"models": {"0": {"model": ..., "device": ..., "forwards": [[channels, height, width, text, rows, seconds,
+// bytes], ...]}}}; files of before bytes were measured have none.
+constexpr size_t kColumns = 7;
 
 absl::StatusOr<ModelCosts> FromJson(JsonObject& json) {
   ModelCosts costs;
@@ -22,18 +22,21 @@ absl::StatusOr<ModelCosts> FromJson(JsonObject& json) {
   costs.height = static_cast<int>(json.Int("height"));
   costs.encode_seconds = json.Number("encode_seconds");
   costs.decode_seconds = json.Number("decode_seconds");
+  costs.decode_bytes = json.Int("decode_bytes", 0);
   for (const std::vector<double>& row : json.Rows("forwards")) {
-    const bool numbers = row.size() == kColumns && std::all_of(row.begin(), row.end(), [](double number) {
-                           return std::isfinite(number) && number >= 0 && number < 1e9;
+    const bool numbers = row.size() >= kColumns - 1 && row.size() <= kColumns &&
+                         std::all_of(row.begin(), row.end(), [](double number) {
+                           return std::isfinite(number) && number >= 0 && number < 1e15;
                          });
-    if (!numbers || row[4] < 1) {
-      json.Fail("forwards", "a row is not [channels, height, width, text length, rows, seconds]");
+    if (!numbers || row[4] < 1 || row[5] > 1e9) {
+      json.Fail("forwards", "a row is not [channels, height, width, text length, rows, seconds, bytes]");
       break;
     }
     ForwardTime& forward = costs.forwards.emplace_back();
     for (int i = 0; i < 4; ++i) forward.shape[i + 1] = static_cast<int64_t>(row[i]);
     forward.rows = static_cast<int>(row[4]);
     forward.seconds = row[5];
+    if (row.size() == kColumns) forward.bytes = static_cast<int64_t>(row[6]);
   }
   EASEL_RETURN_IF_ERROR(json.status());
   return costs;
@@ -47,12 +50,14 @@ JsonWriter ToJson(const ModelCosts& costs) {
   json.Set("height", costs.height);
   json.Set("encode_seconds", costs.encode_seconds);
   json.Set("decode_seconds", costs.decode_seconds);
+  json.Set("decode_bytes", costs.decode_bytes);
   std::vector<std::vector<double>> rows;
   for (const ForwardTime& forward : costs.forwards) {
     std::vector<double>& row = rows.emplace_back();
     for (int i = 0; i < 4; ++i) row.push_back(static_cast<double>(forward.shape[i + 1]));
     row.push_back(forward.rows);
     row.push_back(forward.seconds);
+    row.push_back(static_cast<double>(forward.bytes));
   }
   json.Set("forwards", rows);
   return json;

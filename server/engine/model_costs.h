@@ -2,6 +2,7 @@
 // kept in a file.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ForwardTime {
   ForwardShape shape = {};  // its model is not said: 0
   int rows = 1;
   double seconds = 0;
+  int64_t bytes = 0;  // of memory, at its worst moment; 0: not known
 };
 
 struct ModelCosts {
@@ -22,6 +24,7 @@ struct ModelCosts {
   std::string device;         // such as "cpu", "cuda:0"
   int width = 0, height = 0;  // of the picture that these are of
   double encode_seconds = 0, decode_seconds = 0;
+  int64_t decode_bytes = 0;  // as ForwardTime::bytes
   std::vector<ForwardTime> forwards;
 };
 

@@ -37,7 +37,7 @@ JobWork WholeWork(const Job& job) {
   work.width = job.spec.width;
   work.height = job.spec.height;
   work.rows = job.rows;
-  work.evaluations = job.spec.num_inference_steps;  // at least: Heun has more
+  work.evaluations = job.evaluations;
   return work;
 }
 

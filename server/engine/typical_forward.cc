@@ -48,12 +48,25 @@ int TypicalForward::rows_of_a_picture() const {
   return conditioning_.conditional.has_value() + conditioning_.unconditional.has_value();
 }
 
-absl::Duration TypicalForward::Time(const CpuLayout& layout, int rows, absl::Duration enough) const {
+std::vector<DenoiseInput> TypicalForward::Pictures(int rows) const {
   std::vector<DenoiseInput> pictures(rows / rows_of_a_picture(), NextInput(*sampler_, conditioning_));
   if (rows % rows_of_a_picture() != 0) {  // half a guided one
     pictures.push_back(NextInput(*sampler_, conditioning_));
     pictures.back().unconditional = nullptr;
   }
+  return pictures;
+}
+
+int64_t TypicalForward::Bytes(const CpuLayout& layout, int rows) const {
+  ThreadTeam team(layout.threads);
+  const MemoryMeter meter;
+  Denoise(pipeline_.transformer(), Pictures(rows), layout.threads, OnTeam(&team, &meter));
+  AwaitDevice(pipeline_.device());
+  return meter.peak_bytes();
+}
+
+absl::Duration TypicalForward::Time(const CpuLayout& layout, int rows, absl::Duration enough) const {
+  const std::vector<DenoiseInput> pictures = Pictures(rows);
   std::vector<std::unique_ptr<ThreadTeam>> teams;
   for (int i = 0; i < layout.workers; ++i) teams.push_back(std::make_unique<ThreadTeam>(layout.threads));
   ThreadTeam workers(layout.workers);
@@ -61,8 +74,7 @@ absl::Duration TypicalForward::Time(const CpuLayout& layout, int rows, absl::Dur
   for (int i = 0; i < kTurns && (i == 0 || spent < enough); ++i) {
     const absl::Time began = absl::Now();
     workers.Run(layout.workers, [&](int worker) {
-      Denoise(pipeline_.transformer(), pictures, layout.threads,
-              [&](int n, const std::function<void(int)>& task) { teams[worker]->Run(n, task); });
+      Denoise(pipeline_.transformer(), pictures, layout.threads, OnTeam(teams[worker].get()));
     });
     AwaitDevice(pipeline_.device());
     const absl::Duration took = absl::Now() - began;

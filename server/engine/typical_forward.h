@@ -1,10 +1,13 @@
 // The forward that a model is measured by: that of the picture it makes when asked for nothing in particular.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "model/denoise.h"
 #include "model/pipeline.h"
 #include "server/engine/cpu_layout.h"
 
@@ -19,6 +22,8 @@ class TypicalForward {
   // The best time of a few turns, in which layout.workers at once run a forward of `rows` ≥ 1 on their
   // threads. No new turn begins after `enough`.
   absl::Duration Time(const CpuLayout& layout, int rows, absl::Duration enough) const;
+  // What one of these workers takes of memory for such a forward: MemoryMeter's peak.
+  int64_t Bytes(const CpuLayout& layout, int rows) const;
   int rows_of_a_picture() const;
 
   const GenerationSpec& spec() const { return spec_; }
@@ -27,6 +32,7 @@ class TypicalForward {
   absl::Duration encode_time() const { return encode_time_; }
 
  private:
+  std::vector<DenoiseInput> Pictures(int rows) const;
   explicit TypicalForward(const Pipeline& pipeline) : pipeline_(pipeline) {}
 
   const Pipeline& pipeline_;

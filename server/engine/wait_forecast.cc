@@ -2,76 +2,100 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <cstddef>
 
 #include "server/engine/batcher.h"
 
 namespace easel {
 namespace {
 
+// A job, as far as it matters here.
+struct Playing {
+  Claim claim;
+  size_t shape = 0;  // of Forecast's
+  int rows = 1;
+  int row_cap = 1;
+  int evaluations = 0;  // left
+  double outside_forwards = 0;
+};
+
+bool GoesFirst(const Playing& a, const Playing& b) { return a.claim < b.claim; }
+
 // What happens on the worker from now on.
 class Forecast {
  public:
-  Forecast(std::vector<BatchCandidate> active, const StepTimes& times)
-      : active_(std::move(active)), times_(times) {
-    std::stable_sort(active_.begin(), active_.end(), HasClaimOver);
-    for (const BatchCandidate& job : active_) rows_ += job.rows;
+  Forecast(const std::vector<BatchCandidate>& active, int max_active_rows, const StepTimes& times)
+      : max_active_rows_(max_active_rows), times_(times) {
+    for (const BatchCandidate& job : active) {
+      active_.push_back(PlayingOf(job));
+      rows_ += job.rows;
+    }
+    std::stable_sort(active_.begin(), active_.end(), GoesFirst);
   }
 
   double now() const { return now_; }
-  bool HasSeat(const BatchCandidate& job, int max_active_rows) const {
-    const bool claims = !active_.empty() && HasClaimOver(job, active_.back());
-    return active_.empty() || rows_ + job.rows <= (claims ? 2 : 1) * max_active_rows;
+  Playing PlayingOf(const BatchCandidate& job) {
+    const auto known = std::find(shapes_.begin(), shapes_.end(), job.shape);
+    const size_t shape = known - shapes_.begin();
+    if (known == shapes_.end()) shapes_.push_back(job.shape);
+    return {ClaimOf(job), shape, job.rows, job.row_cap, job.evaluations, job.outside_forwards};
   }
-  void Begin(const BatchCandidate& job) {
-    active_.insert(std::upper_bound(active_.begin(), active_.end(), job, HasClaimOver), job);
+  bool HasSeat(const Playing& job) const {
+    const bool claims = !active_.empty() && GoesFirst(job, active_.back());
+    return active_.empty() || rows_ + job.rows <= (claims ? 2 : 1) * max_active_rows_;
+  }
+  void Begin(const Playing& job) {
+    active_.insert(std::upper_bound(active_.begin(), active_.end(), job, GoesFirst), job);
     rows_ += job.rows;
   }
   // Until the next job ends; false: how long that takes is not known. REQUIRES: there is one.
   bool AdvanceToNextEnd() {
-    const bool due = std::isfinite(active_[0].seconds_to_deadline) && !IsHopeless(active_[0]);
-    return due ? AdvanceOneForward() : AdvanceInTurns();
+    return std::isfinite(active_[0].claim.deadline) ? AdvanceOneForward() : AdvanceInTurns();
   }
 
  private:
   // The first and whoever shares its forwards.
   bool AdvanceOneForward() {
-    const ForwardShape shape = active_[0].shape;
-    std::vector<size_t> batch = {0};
-    int rows = active_[0].rows, forwards = active_[0].evaluations;
-    for (size_t i = 1; i < active_.size(); ++i) {
-      if (active_[i].shape != shape || rows + active_[i].rows > active_[0].row_cap) continue;
-      batch.push_back(i);
-      rows += active_[i].rows;
-      forwards = std::min(forwards, active_[i].evaluations);
-    }
-    const std::optional<double> seconds = times_.Seconds(shape, rows);
+    const Playing first = active_[0];
+    int rows = 0, forwards = first.evaluations;
+    const auto for_each_of_batch = [&](auto action) {
+      rows = 0;
+      for (Playing& job : active_) {
+        if (job.shape != first.shape || (rows > 0 && rows + job.rows > first.row_cap)) continue;
+        rows += job.rows;
+        action(job);
+      }
+    };
+    for_each_of_batch([&](const Playing& job) { forwards = std::min(forwards, job.evaluations); });
+    const std::optional<double> seconds = times_.Seconds(shapes_[first.shape], rows);
     if (!seconds.has_value()) return false;
     now_ += forwards * *seconds;
-    for (size_t i : batch) active_[i].evaluations -= forwards;
+    for_each_of_batch([&](Playing& job) { job.evaluations -= forwards; });
     EndThoseDone();
     return true;
   }
 
   // All of the first class: one round is a forward for each.
   bool AdvanceInTurns() {
-    const auto end = std::upper_bound(active_.begin(), active_.end(), active_[0], HasClaimOver);
+    const auto end = std::upper_bound(active_.begin(), active_.end(), active_[0], GoesFirst);
     struct Rows {
       int all = 0;
       int cap = 1;
     };
-    std::map<ForwardShape, Rows> shapes;
+    std::vector<Rows> rows_of(shapes_.size());
     int rounds = active_[0].evaluations;
     for (auto job = active_.begin(); job != end; ++job) {
-      Rows& rows = shapes[job->shape];
+      Rows& rows = rows_of[job->shape];
       rows.all += job->rows;
       rows.cap = std::max({rows.cap, job->row_cap, job->rows});
       rounds = std::min(rounds, job->evaluations);
     }
     double round_seconds = 0;
-    for (const auto& [shape, rows] : shapes) {
+    for (size_t shape = 0; shape < shapes_.size(); ++shape) {
+      const Rows& rows = rows_of[shape];
+      if (rows.all == 0) continue;
       const int of_a_forward = std::min(rows.all, rows.cap);
-      const std::optional<double> seconds = times_.Seconds(shape, of_a_forward);
+      const std::optional<double> seconds = times_.Seconds(shapes_[shape], of_a_forward);
       if (!seconds.has_value()) return false;
       round_seconds += *seconds * rows.all / of_a_forward;
     }
@@ -82,7 +106,7 @@ class Forecast {
   }
 
   void EndThoseDone() {
-    std::erase_if(active_, [this](const BatchCandidate& job) {
+    std::erase_if(active_, [this](const Playing& job) {
       if (job.evaluations > 0) return false;
       now_ += job.outside_forwards;
       rows_ -= job.rows;
@@ -90,8 +114,10 @@ class Forecast {
     });
   }
 
-  std::vector<BatchCandidate> active_;  // who goes first, first
+  const int max_active_rows_;
   const StepTimes& times_;
+  std::vector<Playing> active_;  // who goes first, first
+  std::vector<ForwardShape> shapes_;
   int rows_ = 0;
   double now_ = 0;
 };
@@ -102,13 +128,14 @@ std::vector<std::optional<double>> ForecastWaits(const std::vector<BatchCandidat
                                                  const std::vector<BatchCandidate>& line, int max_active_rows,
                                                  const StepTimes& times) {
   std::vector<std::optional<double>> waits(line.size());
-  Forecast forecast(active, times);
+  Forecast forecast(active, max_active_rows, times);
   for (size_t i = 0; i < line.size(); ++i) {
-    while (!forecast.HasSeat(line[i], max_active_rows)) {
+    const Playing job = forecast.PlayingOf(line[i]);
+    while (!forecast.HasSeat(job)) {
       if (!forecast.AdvanceToNextEnd()) return waits;
     }
     waits[i] = forecast.now();
-    forecast.Begin(line[i]);
+    forecast.Begin(job);
   }
   return waits;
 }

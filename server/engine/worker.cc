@@ -1,5 +1,6 @@
 #include "server/engine/worker.h"
 
+#include <ATen/ops/isfinite.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 
@@ -155,16 +156,6 @@ absl::Status Worker::TooBig(const Active& active, const absl::Status& status) co
                                                    status.message()));
 }
 
-ForEach Worker::OnTeam(const MemoryMeter* meter) {
-  return [this, meter](int n, const std::function<void(int)>& task) {
-    team_->Run(n, [&](int i) {
-      std::optional<MemoryMeter::Watch> watch;
-      if (meter != nullptr) watch.emplace(*meter);
-      task(i);
-    });
-  };
-}
-
 // One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
 absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
   const Job& first = batch[0]->job;
@@ -180,7 +171,8 @@ absl::Status Worker::EvaluateTogether(const std::vector<Active*>& batch) {
     rows = RowCount(inputs);
     std::optional<MemoryMeter> meter;  // once a shape and count of rows
     if (!options_.memory->KnowsForward(shape, rows)) meter.emplace();
-    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(), OnTeam(meter ? &*meter : nullptr));
+    predictions = Denoise(PipelineOf(first).transformer(), inputs, /*chunks=*/team_->size(),
+                          OnTeam(&*team_, meter ? &*meter : nullptr));
     AwaitDevice(device_);
     if (meter.has_value()) options_.memory->OnForward(shape, rows, meter->peak_bytes());
     return absl::OkStatus();
@@ -254,7 +246,7 @@ absl::StatusOr<Image> Worker::DecodeMeasured(const Active& active) {
   std::optional<MemoryMeter> meter;  // once a shape
   std::optional<MemoryMeter::Watch> watch;
   if (!options_.memory->KnowsDecode(shape)) watch.emplace(meter.emplace());
-  const ForEach on_team = OnTeam(meter ? &*meter : nullptr);
+  const ForEach on_team = OnTeam(&*team_, meter ? &*meter : nullptr);
   const SpreadOver spread(on_team);
   auto image = pipeline.Decode(latent, active.job.spec);
   if (image.ok() && meter.has_value()) options_.memory->OnDecode(shape, meter->peak_bytes());
@@ -301,7 +293,7 @@ void Worker::ShowPreview(Active& active) {
   const absl::Time began = options_.now();
   Image preview;
   const absl::Status status = Guarded("preview", [&]() -> absl::Status {
-    const ForEach on_team = OnTeam(/*meter=*/nullptr);
+    const ForEach on_team = OnTeam(&*team_);
     const SpreadOver spread(on_team);
     EASEL_ASSIGN_OR_RETURN(
         preview, PipelineOf(active.job)

@@ -100,8 +100,6 @@ class Worker {
   absl::Status Begin(Active& active, const Active* previous);
   void EvaluateOrEnd(const std::vector<Active*>& batch);
   absl::Status EvaluateTogether(const std::vector<Active*>& batch);
-  // Spreads over the team, whose use of memory `meter` counts, unless it is null. Both must live as long.
-  ForEach OnTeam(const MemoryMeter* meter);
   absl::Status TooBig(const Active& active, const absl::Status& status) const;
   absl::StatusOr<Image> DecodeMeasured(const Active& active);
   int RowCap(const ForwardShape& shape) const;
@@ -110,6 +108,9 @@ class Worker {
   void End(Active& active, absl::StatusOr<Image> result);
   void EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting, JobQueue::Was was);
   std::vector<Active*> Denoising() const;
+  static int EvaluationsLeft(const Active& active);
+  static JobWork WorkLeft(const Active& active);
+  static JobWork WorkLeft(const Waiting& waiting);
   BatchCandidate CandidateOf(const Active& active, absl::Time now) const;
   BatchCandidate CandidateOf(const Waiting& waiting, absl::Time now) const;
   // Of the jobs that denoise, and of those that wait.

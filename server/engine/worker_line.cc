@@ -9,10 +9,6 @@
 namespace easel {
 namespace {
 
-int EvaluationsLeft(const Sampler& sampler) {
-  return sampler.total_evaluations() - sampler.total_evaluations() * sampler.step() / sampler.total_steps();
-}
-
 absl::Status CannotBeDone(double seconds, double seconds_to_deadline) {
   return absl::DeadlineExceededError(absl::StrFormat(
       "the picture takes %.2f s more at best, and the deadline is in %.2f s", seconds, seconds_to_deadline));
@@ -55,7 +51,9 @@ void Worker::DropCancelledAndExpired() {
     if (job.deadline <= now)
       return absl::DeadlineExceededError("the deadline passed before the picture was done");
     if (job.deadline == absl::InfiniteFuture() || !options_.policy->drops_hopeless()) return absl::OkStatus();
-    const BatchCandidate candidate = CandidateOf(entry, now);
+    BatchCandidate candidate;  // as far as it matters here: at every turn it is asked of every job
+    candidate.seconds_left = options_.costs->Predict(WorkLeft(entry)).least;
+    candidate.seconds_to_deadline = absl::ToDoubleSeconds(job.deadline - now);
     if (!IsHopeless(candidate)) return absl::OkStatus();
     options_.observer->OnHopeless(NameOf(job));
     accounting.estimated_seconds = SecondsSinceSubmit(job, now) + candidate.seconds_left;
@@ -109,33 +107,50 @@ void Worker::TellPositions() {
   }
 }
 
-BatchCandidate Worker::CandidateOf(const Active& active, absl::Time now) const {
+JobWork Worker::WorkLeft(const Active& active) {
   JobWork left = WholeWork(active.job);
-  left.evaluations = EvaluationsLeft(*active.sampler);
+  left.evaluations = EvaluationsLeft(active);
   left.encoded = true;
   left.shape = active.shape;
-  BatchCandidate candidate = outlook_.Candidate(active.job, left, active.last_served_at, now);
-  candidate.row_cap = std::min(candidate.row_cap, RowCap(active.shape));
+  return left;
+}
+
+JobWork Worker::WorkLeft(const Waiting& waiting) { return WholeWork(waiting.job); }
+
+BatchCandidate Worker::CandidateOf(const Active& active, absl::Time now) const {
+  BatchCandidate candidate = outlook_.Candidate(active.job, WorkLeft(active), active.last_served_at, now);
   candidate.last_served = active.last_served;
   candidate.arrived = active.arrived;
   return candidate;
 }
 
 BatchCandidate Worker::CandidateOf(const Waiting& waiting, absl::Time now) const {
-  BatchCandidate candidate =
-      outlook_.Candidate(waiting.job, WholeWork(waiting.job), waiting.job.submitted, now);
+  BatchCandidate candidate = outlook_.Candidate(waiting.job, WorkLeft(waiting), waiting.job.submitted, now);
   candidate.arrived = waiting.arrived;
   return candidate;
 }
 
+int Worker::EvaluationsLeft(const Active& active) {
+  return active.sampler->total_evaluations() - active.accounting.forwards;
+}
+
 std::vector<BatchCandidate> Worker::ActiveCandidates(absl::Time now) const {
   std::vector<BatchCandidate> candidates;
-  for (const Active* active : Denoising()) candidates.push_back(CandidateOf(*active, now));
+  candidates.reserve(active_.size());
+  std::vector<std::pair<ForwardShape, int>> caps;  // of few shapes
+  for (const Active* active : Denoising()) {
+    candidates.push_back(CandidateOf(*active, now));
+    const auto same = [&](const auto& cap) { return cap.first == active->shape; };
+    auto cap = std::find_if(caps.begin(), caps.end(), same);
+    if (cap == caps.end()) cap = caps.insert(cap, {active->shape, RowCap(active->shape)});
+    candidates.back().row_cap = std::min(candidates.back().row_cap, cap->second);
+  }
   return candidates;
 }
 
 std::vector<BatchCandidate> Worker::WaitingCandidates(absl::Time now) const {
   std::vector<BatchCandidate> candidates;
+  candidates.reserve(waiting_.size());
   for (const Waiting& waiting : waiting_) candidates.push_back(CandidateOf(waiting, now));
   return candidates;
 }
@@ -144,7 +159,7 @@ double Worker::SecondsOfWork() const {
   double seconds = 0;
   for (const auto& active : active_) {
     const double whole = active->job.seconds_on[options_.index];
-    seconds += whole * EvaluationsLeft(*active->sampler) / active->sampler->total_evaluations();
+    seconds += whole * EvaluationsLeft(*active) / active->job.evaluations;
   }
   for (const Waiting& waiting : waiting_) seconds += waiting.job.seconds_on[options_.index];
   return seconds;

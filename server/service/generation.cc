@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/service/event_conversion.h"
+#include "server/service/held_bytes.h"
 #include "server/service/picture_encoding.h"
 #include "server/service/status_conversion.h"
 
@@ -58,7 +59,8 @@ void Generation::Apply(Change change) {
     change();
     if (state_.begun && !state_.ended_at.has_value() && state_.AllEnded()) {
       state_.ended_at = now;
-      ended = state_.Bytes();
+      LetGoLocked();
+      ended = HeldBytesLocked();
     }
     for (auto& [id, reader] : readers_) {
       if (!reader.waits || !HasItemLocked(reader)) continue;
@@ -97,9 +99,15 @@ void Generation::Cancel(absl::Status reason) {
   });
 }
 
-void Generation::Detach() {
+bool Generation::Join(bool detach) {
   MutexLock lock(&mutex_);
-  detached_ = true;
+  if (!state_.status.ok()) return false;
+  if (detach) {
+    detached_ = true;
+  } else {
+    ++joining_;
+  }
+  return true;
 }
 
 bool Generation::failed() const {
@@ -249,6 +257,7 @@ void Generation::EncodeNext(int index) {
 
 int Generation::AddReader(ReaderOptions options) {
   MutexLock lock(&mutex_);
+  if (options.owns && joining_ > 0) --joining_;
   readers_.emplace(next_reader_, Reader{std::move(options), EventCursor(state_), false, false, {}, {}});
   return next_reader_++;
 }
@@ -256,6 +265,19 @@ int Generation::AddReader(ReaderOptions options) {
 void Generation::RemoveReader(int reader) {
   MutexLock lock(&mutex_);
   readers_.erase(reader);
+  LetGoLocked();
+}
+
+// What nobody can ask for any more.
+void Generation::LetGoLocked() {
+  if (!state_.ended_at.has_value()) return;
+  std::vector<JobHandle>().swap(handles_);
+  if (readers_.empty()) state_.DropPreviews();
+}
+
+int64_t Generation::HeldBytesLocked() const {
+  return static_cast<int64_t>(sizeof(Generation) + encodings_.capacity() * sizeof(Encoding)) +
+         HeldBytes(plan_) + HeldBytes(state_);
 }
 
 bool Generation::HasItemLocked(const Reader& reader) const {
@@ -293,9 +315,10 @@ void Generation::Leave(int id, absl::Status reason) {
 void Generation::LeaveLocked(Reader& reader, absl::Status reason) {
   if (reader.gone.has_value()) return;
   reader.gone = reason;
-  const bool wanted = detached_ || std::any_of(readers_.begin(), readers_.end(), [](const auto& other) {
-                        return other.second.options.owns && !other.second.gone.has_value();
-                      });
+  const bool wanted =
+      detached_ || joining_ > 0 || std::any_of(readers_.begin(), readers_.end(), [](const auto& other) {
+        return other.second.options.owns && !other.second.gone.has_value();
+      });
   if (reader.options.owns && !wanted) FailLocked(std::move(reason));
 }
 

@@ -6,8 +6,9 @@
 //                └─ pictures ──► CodecPool ──► finished files, all of them ──────┘    one a reader
 //
 // What it holds is bounded: for each picture one progress, one preview before and one after the codec, and
-// its file; a reader is a few numbers more. Thread-safe; knows no gRPC. Its mutex is held neither while a
-// picture is encoded or copied nor while anyone is called.
+// its file; a reader is a few numbers more. Once it has ended and nobody reads it, the files and what was
+// asked for are left. Thread-safe; knows no gRPC. Its mutex is held neither while a picture is encoded or
+// copied nor while anyone is called.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +45,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
     CodecPool* pool = nullptr;        // runs what it was given before it is destroyed
     ServiceObserver* observer = nullptr;
     bool detached = false;  // goes on without its callers
-    // Once, when the last picture has ended, with the bytes held; on any thread, without the mutex. Not
-    // after Refuse.
+    // Once, when the last picture has ended, with the bytes that it takes from then on, while nobody reads
+    // it; on any thread, without the mutex. Not after Refuse.
     std::function<void(int64_t bytes)> ended = [](int64_t) {};
   };
   struct ReaderOptions {
@@ -54,8 +55,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
     // Breaks the connection, so that a write that is stuck comes back. On CloseStalled's thread, without the
     // mutex; Next does not give the end before it has returned.
     std::function<void()> close = [] {};
-    // Its caller asked for the pictures: when the last such reader leaves, and the generation is not
-    // detached, it is cancelled.
+    // Its caller asked for the pictures, and joined for that (Join), if there was a moment before: when the
+    // last such reader leaves, and the generation is not detached, it is cancelled.
     bool owns = false;
   };
   // monostate: nothing now. An event: send it and ask again. A status: the end, OK after `done`.
@@ -75,8 +76,10 @@ class Generation : public std::enable_shared_from_this<Generation> {
   // The one way to stop it, whoever wants it and why: its jobs end at their worker's next turn, what is
   // finished stays. Nothing when it has failed or ended.
   void Cancel(absl::Status reason);
-  // From now on it goes on without its callers.
-  void Detach();
+  // A caller wants it: with `detach` it goes on without its callers from now on, else this one is going to
+  // read it, and until its reader is there nobody's leaving cancels it. False: it has failed or was
+  // cancelled, and there is nothing to join.
+  bool Join(bool detach);
 
   // A job failed, or it was cancelled: there will not be all pictures.
   bool failed() const;
@@ -134,6 +137,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void EncodeNext(int index);
 
   void FailLocked(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetGoLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveLocked(Reader& reader, absl::Status reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasItemLocked(const Reader& reader) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Runs `change` under the mutex; then tells of the end, if that came, and wakes readers that wait and get
@@ -151,6 +156,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::vector<JobHandle> handles_ ABSL_GUARDED_BY(mutex_);
   std::map<int, Reader> readers_ ABSL_GUARDED_BY(mutex_);
   int next_reader_ ABSL_GUARDED_BY(mutex_) = 0;
+  int joining_ ABSL_GUARDED_BY(mutex_) = 0;  // callers that joined and whose readers are not there yet
   bool detached_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -32,13 +32,11 @@ void GenerationState::Add(const JobAccounting& one) {
   sum.prompt_cache_hit |= one.prompt_cache_hit;
 }
 
-int64_t GenerationState::Bytes() const {
-  size_t bytes = parameters.ByteSizeLong();
-  for (const auto& file : files) bytes += file->bytes.size();
-  for (const Picture& picture : pictures) {
-    if (picture.preview != nullptr) bytes += picture.preview->data().size();
+void GenerationState::DropPreviews() {
+  for (Picture& picture : pictures) {
+    picture.preview = nullptr;
+    picture.preview_version = 0;
   }
-  return static_cast<int64_t>(bytes);
 }
 
 v1::Warning TextWasCut(const v1::GenerateRequest& parameters, int tokens_cut) {

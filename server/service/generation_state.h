@@ -40,8 +40,8 @@ struct GenerationState {
 
   // A picture has ended.
   void Add(const JobAccounting& one);
-  // What it holds, about.
-  int64_t Bytes() const;
+  // Previews are not shown any more: their pictures are here. REQUIRES: no cursor reads it.
+  void DropPreviews();
 
   std::string id;
   v1::GenerateRequest parameters;  // complete

@@ -6,13 +6,6 @@
 #include "server/service/model_description.h"
 
 namespace easel {
-namespace {
-
-// Beside its pictures: so that what made none is counted, too.
-constexpr int64_t kBytesOfOne = 4096;
-
-}  // namespace
-
 absl::StatusOr<std::shared_ptr<Generation>> GenerationStore::Add(std::shared_ptr<Generation> fresh,
                                                                  const GenerationKey& key) {
   const Name name(key.tenant, key.request_id);

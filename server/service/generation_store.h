@@ -34,6 +34,9 @@ class GenerationStore {
     int64_t keep_bytes = int64_t{256} << 20;  // of all that has ended; the oldest goes first
     int max_tenants = 1024;                   // that have generations here at a time
   };
+  // Of one that has ended, besides what it told: its entry, its names.
+  static constexpr int64_t kBytesOfOne = 512;
+
   explicit GenerationStore(const Options& options) : options_(options) {}
 
   // Keeps `fresh`, which is what comes back; or, where another of the tenant's has the name, comes back with

@@ -30,6 +30,7 @@ absl::StatusOr<PictureFile> EncodePicture(const GenerationPlan& plan, int index,
   if (plan.embed_parameters) output.parameters = ParametersText(plan, index);
   PictureFile file;
   EASEL_ASSIGN_OR_RETURN(file.bytes, EncodeImage(image, output));
+  file.bytes.shrink_to_fit();  // it grew as it was written, and may be kept for long
   file.index = index;
   file.description.set_index(static_cast<uint32_t>(index));
   file.description.set_seed(plan.pictures[index].seed);

@@ -103,20 +103,21 @@ absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
   const std::shared_ptr<Generation> fresh = NewGeneration(state, id, std::move(plan), options);
   Describe(*fresh, record);
 
-  auto added = state->store->Add(fresh, {options.caller.tenant, request.request_id(), HashOf(bytes)});
-  if (!added.ok()) return FromEngine(added.status());
-  const std::shared_ptr<Generation> generation = *std::move(added);
-  if (generation != fresh) {
-    Describe(*generation, record);
-    if (options.detach) generation->Detach();
-    return generation;
+  fresh->Join(options.detach);
+  for (;;) {
+    auto added = state->store->Add(fresh, {options.caller.tenant, request.request_id(), HashOf(bytes)});
+    if (!added.ok()) return FromEngine(added.status());
+    if (*added == fresh) break;
+    if (!(*added)->Join(options.detach)) continue;  // it failed at this moment, and has no name any more
+    Describe(**added, record);
+    return *std::move(added);
   }
-  if (absl::Status status = GiveToEngine(engine, generation.get(), options); !status.ok()) {
-    state->store->Remove(generation->id());
-    generation->Refuse(status);  // for who joined meanwhile
+  if (absl::Status status = GiveToEngine(engine, fresh.get(), options); !status.ok()) {
+    state->store->Remove(fresh->id());
+    fresh->Refuse(status);  // for who joined meanwhile
     return status;
   }
-  return generation;
+  return fresh;
 }
 
 absl::StatusOr<std::shared_ptr<Generation>> FindGeneration(const ServiceState& state, std::string_view tenant,

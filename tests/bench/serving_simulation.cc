@@ -70,6 +70,7 @@ class SimulatedWorker {
     Receive();
     DropExpired();
     Admit();
+    TellPositions();
     if (active_.empty()) return std::nullopt;
     Evaluate();
     Finish();
@@ -92,6 +93,7 @@ class SimulatedWorker {
     Job job;
     uint64_t arrived = 0;
     bool begun = false;
+    bool told = false;  // how long it will wait
   };
 
   void Receive() {
@@ -146,13 +148,26 @@ class SimulatedWorker {
       active.last_served_at = active.job.submitted;
       active.shape = truth_.Shape(active.job.spec.width, active.job.spec.height);
       queue_->Began(1);
-      records_[RequestOf(active.job)].queue_seconds = absl::ToDoubleSeconds(now_ - active.job.submitted);
+      LoadRecord& record = records_[RequestOf(active.job)];
+      record.queue_seconds = absl::ToDoubleSeconds(now_ - active.job.submitted);
+      if (waiting.told) record.waited = record.queue_seconds;
       const double encode = truth_.OfSize(active.job.spec.width, active.job.spec.height).encode_seconds;
       now_ += absl::Seconds(encode);
       Spent(active.job, encode);
       costs_->ObserveEncode(0, encode);
     }
     std::erase_if(waiting_, [](const Waiting& waiting) { return waiting.begun; });
+  }
+
+  // Only the first time, which is what is measured; the engine goes on.
+  void TellPositions() {
+    if (std::all_of(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) { return waiting.told; })) return;
+    for (const PlaceInLine& place : policy_->Line(ActiveCandidates(), WaitingCandidates(), costs_->times())) {
+      Waiting& waiting = waiting_[place.position];
+      if (std::exchange(waiting.told, true) || !place.wait_seconds.has_value()) continue;
+      records_[RequestOf(waiting.job)].estimated_wait =
+          absl::ToDoubleSeconds(now_ - waiting.job.submitted) + *place.wait_seconds;
+    }
   }
 
   void Evaluate() {
@@ -168,7 +183,7 @@ class SimulatedWorker {
       requests.push_back(RequestOf(denoising[i]->job));
     }
     if (batch.empty()) return;
-    if (server_.trace != nullptr) server_.trace(index_, requests);
+    if (server_.trace != nullptr) server_.trace(index_, SecondsOf(now_), requests);
     const double seconds = truth_.Forward(batch[0]->shape, rows);
     now_ += absl::Seconds(seconds);
     costs_->ObserveForward(batch[0]->shape, rows, seconds);
@@ -271,7 +286,7 @@ class SimulatedWorker {
 class Simulation {
  public:
   Simulation(const SimulatedServer& server, const std::vector<SimulatedRequest>& requests)
-      : requests_(requests), truth_(server.costs), queue_(server.workers, server.max_queue), records_(requests.size()) {
+      : requests_(requests), truth_(server.costs), queue_(server.workers, server.max_queue, server.max_tenant_jobs), records_(requests.size()) {
     for (int i = 0; i < server.workers; ++i) {
       everyone_.push_back(i);
       workers_.push_back(std::make_unique<SimulatedWorker>(i, server, truth_, &queue_, &records_));
@@ -315,12 +330,14 @@ class Simulation {
     Job job;
     job.spec.width = asked.width;
     job.spec.height = asked.height;
-    job.spec.num_inference_steps = asked.steps;
+    job.spec.num_inference_steps = job.evaluations = asked.steps;
     job.spec.seed = request;
     job.submitted = now;
     if (asked.deadline) job.deadline = now + absl::Seconds(asked.slo);
     job.rows = asked.rows;
     job.tenant = asked.tenant;
+    job.weight = asked.weight;
+    job.priority = asked.priority;
     double least = std::numeric_limits<double>::infinity();
     for (const auto& worker : workers_) {
       const JobCost cost = worker->costs().Predict(WholeWork(job));

@@ -23,10 +23,12 @@ struct SimulatedRequest {
   double slo = std::numeric_limits<double>::infinity();  // s after arrival until which it is in time
   bool deadline = false;                                 // that the server knows of the SLO
   std::string tenant = {};
+  double weight = 1;
+  int priority = 0;
 };
 
-// The forward that a worker is about to run: positions in the requests, in the order of the policy's answer.
-using ForwardTrace = std::function<void(int worker, const std::vector<size_t>& requests)>;
+// The forward that a worker is about to run at `now` (s): positions in the requests, in the order of the policy's answer.
+using ForwardTrace = std::function<void(int worker, double now, const std::vector<size_t>& requests)>;
 
 struct SimulatedServer {
   int workers = 1;
@@ -35,6 +37,7 @@ struct SimulatedServer {
   BatchPolicyFactory policy = nullptr;  // not null
   int max_batch_rows = 32;
   int max_queue = std::numeric_limits<int>::max();
+  int max_tenant_jobs = 0;  // 0: no such limit
   int preview_every_n_steps = 1;  // as fast as nothing, as linear ones are; 0: none
   ForwardTrace trace = nullptr;
 };

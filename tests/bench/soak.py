@@ -2,12 +2,13 @@
 """soak.py BUILD [--minutes N] [--model DIR] [--seed N]
 
 A server under 0.9 of what it can do, most of it an honest load (`easel load --verify`), the rest clients that are interrupted, are
-killed, stop reading, or ask for what is wrong. In rounds; after each the server comes to rest and is measured. Exit 1 unless
+killed, stop reading, ask for what is wrong, or leave their work behind and come back for it. In rounds; after each the server comes to rest and is measured. Exit 1 unless
 
   nothing is lost     every honest request gets its picture; clients end with the code that is theirs
   nothing is wrong    every picture that was sent has the bytes that it has alone
   nothing is leaked   at rest no picture and no call is left, memory is within 2 % of what it was after the first round,
                       and there are no more open files
+  nothing is kept     longer than it is to be: a result left behind is there until then, and not after
   the metrics agree   admitted = ended (in any way) + waiting + active, under load and at rest
   it ends             SIGTERM, exit 0
 """
@@ -33,6 +34,8 @@ ROUNDS = 5
 PATIENCE = 120  # s, for a machine under load; nothing but a failure depends on it
 MEMORY = 1.02  # × that after the first round
 STEPS = (4, 10, 20, 50)
+KEPT = 2  # s, what has ended
+NOT_YET, GONE = "nothing to write yet", "no longer kept"  # what easel get says
 NUMBER = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 
 
@@ -97,8 +100,8 @@ class Client:
         return running.returncode, out, err
 
 
-def request(steps, name):
-    return ["generate", "red apple", "--steps", steps, "--seed", steps, "--preview", 1, "-o", name]
+def request(steps):
+    return ["red apple", "--steps", steps, "--seed", steps, "--preview", 1]
 
 
 class Mischief(threading.Thread):
@@ -109,8 +112,9 @@ class Mischief(threading.Thread):
         self.client, self.alone, self.rate, self.faults = client, alone, rate, faults
         self.random = random.Random(seed)
         self.stopped = threading.Event()
-        self.kinds = [self.interrupted, self.killed, self.hung_up, self.slow, self.wrong]
+        self.kinds = [self.interrupted, self.killed, self.hung_up, self.slow, self.wrong, self.detached]
         self.counts = {}
+        self.left_behind = []  # ids
 
     def run(self):
         clients = []
@@ -137,15 +141,18 @@ class Mischief(threading.Thread):
             running.kill()
             running.communicate()
             return self.faults.add(f"{name}: no answer in {PATIENCE} s")
-        path = self.client.directory / name
         if running.returncode not in codes:
             self.faults.add(f"{name}: exit {running.returncode}, not {codes}: {err.strip()}")
-        if running.returncode == 0 and path.read_bytes() != self.alone[steps]:
+        if running.returncode == 0:
+            self.compare(steps, name)
+        (self.client.directory / name).unlink(missing_ok=True)
+
+    def compare(self, steps, name):
+        if (self.client.directory / name).read_bytes() != self.alone[steps]:
             self.faults.add(f"{name}: the picture of {steps} steps is not what it is alone")
-        path.unlink(missing_ok=True)
 
     def begin(self, steps, name):
-        return self.client.start(*request(steps, self.client.directory / name), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return self.client.start("generate", *request(steps), "-o", self.client.directory / name, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def stopped_by(self, number, steps, wait, name, codes):
         running = self.begin(steps, name)
@@ -176,6 +183,34 @@ class Mischief(threading.Thread):
         code, _, err = self.client.run("generate", "red apple", *wrong, "-o", self.client.directory / name)
         if code not in (1, 2) or not err:
             self.faults.add(f"{name}: {wrong} ended with {code} and said: {err.strip()}")
+
+    def detached(self, steps, wait, name):
+        """Submitted, watched by another process, which leaves, and got by a third."""
+        code, out, err = self.client.run("submit", *request(steps))
+        if code != 0:
+            return self.faults.add(f"{name}: submit ended with {code}: {err.strip()}")
+        generation = out.strip()
+        self.left_behind.append(generation)
+        path = self.client.directory / name
+        watched = self.client.directory / f"watched-{name}"
+        watching = self.client.start("watch", generation, "-o", watched, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        watching.send_signal(self.random.choice([signal.SIGINT, signal.SIGKILL]))
+        watching.communicate(timeout=PATIENCE)
+        watched.unlink(missing_ok=True)
+        began = running_at = time.monotonic()
+        while True:
+            asked = time.monotonic()
+            code, _, err = self.client.run("get", generation, "-o", path)
+            if code == 0:
+                self.compare(steps, name)
+                return path.unlink()
+            if GONE in err and time.monotonic() - running_at > KEPT:
+                return None  # too late, on a machine under load: it was done at some time since, and kept for so long
+            if NOT_YET not in err or asked - began > PATIENCE:
+                return self.faults.add(f"{name}: get ended with {code}: {err.strip()}")
+            running_at = asked
+            time.sleep(0.2)
 
 
 def honest(client, rate, seconds, mix, seed, faults):
@@ -216,7 +251,7 @@ def rest(server, metrics, faults, files_before):
         faults.add("at rest calls are in flight")
     if files_before is not None and not await_true(lambda: open_files(server.process.pid) <= files_before):
         faults.add(f"{open_files(server.process.pid)} open files, {files_before} after the first round")
-    time.sleep(2)  # until no result is kept any more
+    time.sleep(KEPT + 1)  # until no result is kept any more
     return server.memory()[0], open_files(server.process.pid)
 
 
@@ -226,7 +261,7 @@ def soak(options, server, metrics, directory, faults):
     alone = {}
     for steps in STEPS:
         path = client.directory / "alone.png"
-        code, _, err = client.run(*request(steps, path))
+        code, _, err = client.run("generate", *request(steps), "-o", path)
         if code != 0:
             sys.exit(f"soak: a picture of {steps} steps alone: {err}")
         alone[steps] = path.read_bytes()
@@ -245,6 +280,10 @@ def soak(options, server, metrics, directory, faults):
         mischief.finish()
         under_load.join()
         memory, open_now = rest(server, metrics, faults, files)
+        for generation in mischief.left_behind:
+            code, _, err = client.run("get", generation)
+            if code == 0 or GONE not in err:
+                faults.add(f"{generation} is still kept, {KEPT} s after all have ended: {err.strip()}")
         print(f"soak: round {number + 1}: {requests} honest requests, {mischief.counts}; at rest {memory / 1e6:.1f} MB, {open_now} files",
               flush=True)
         if first_memory is None:
@@ -263,7 +302,7 @@ def main():
     faults = Faults()
     port = free_port()
     # Kept results would count as a leak.
-    server = Server(options.build, options.model, "--workers", "1", "--threads", "1", "--max-queue", "10000", "--keep-results", "1",
+    server = Server(options.build, options.model, "--workers", "1", "--threads", "1", "--max-queue", "10000", "--keep-results", str(KEPT),
                     metrics=f"127.0.0.1:{port}")
     with tempfile.TemporaryDirectory() as directory:
         try:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -47,8 +48,17 @@ class Server:
             raise AssertionError(running.stderr.read())
         return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment())
 
+    def await_log(self, word):
+        until = time.monotonic() + TIMEOUT
+        while word not in Path(f"/proc/self/fd/{self.log.fileno()}").read_text():
+            if time.monotonic() > until:
+                raise AssertionError(f"the log never says {word}")
+            time.sleep(0.01)
+
     def stop(self, *signals):
-        for each in signals or (signal.SIGTERM,):
+        for number, each in enumerate(signals or (signal.SIGTERM,)):
+            if number > 0:
+                self.await_log("stopping")  # two of a kind at once are one
             self.process.send_signal(each)
         code = self.process.wait(TIMEOUT)
         self.process.stdout.close()
@@ -274,7 +284,7 @@ class EaseldTest(unittest.TestCase):
         self.assertTrue(picture.exists())
 
     def test_the_drain_timeout_and_a_second_signal_cut_what_runs(self):
-        for flags, signals in [(["--drain-timeout", "0"], [signal.SIGTERM]), ([], [signal.SIGTERM, signal.SIGINT])]:
+        for flags, signals in [(["--drain-timeout", "0"], [signal.SIGTERM]), ([], [signal.SIGTERM, signal.SIGTERM]), ([], [signal.SIGTERM, signal.SIGINT])]:
             server = Server("--max-steps", "1000000", *flags)
             running = server.generate("words", "-o", str(self.directory / "out.png"), "--steps", "1000000", background=True)
             code, log = server.stop(*signals)

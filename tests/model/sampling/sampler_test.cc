@@ -48,6 +48,7 @@ TEST_P(EverySampler, CountsItsStepsAndEvaluations) {
   }
   EXPECT_EQ(sampler->step(), 5);
   EXPECT_EQ(evaluations, sampler->total_evaluations());
+  EXPECT_EQ(evaluations, TotalEvaluations(GetParam(), 5)) << "known before there is a sampler";
 }
 
 TEST_P(EverySampler, GuessesTheCleanLatentFromTheFirstEvaluationOn) {

@@ -18,7 +18,8 @@ ModelCosts Costs() {
   costs.width = costs.height = 64;
   costs.encode_seconds = 0.5;
   costs.decode_seconds = 2;
-  costs.forwards = {{kShape, 1, 1}, {kShape, 2, 1.5}, {kShape, 4, 3}};
+  costs.decode_bytes = 3000;
+  costs.forwards = {{kShape, 1, 1, 1000}, {kShape, 2, 1.5}, {kShape, 4, 3}};
   return costs;
 }
 
@@ -83,6 +84,19 @@ TEST(ModelCostsTest, WhatIsWrittenIsRead) {
   EXPECT_EQ(costs.forwards[1].shape, kShape);
   EXPECT_EQ(costs.forwards[1].rows, 2);
   EXPECT_EQ(costs.forwards[1].seconds, 1.5);
+  EXPECT_EQ(costs.forwards[0].bytes, 1000);
+  EXPECT_EQ(costs.decode_bytes, 3000);
+}
+
+TEST(ModelCostsTest, FilesOfBeforeMemoryWasMeasuredAreRead) {
+  const std::string path = testing::TempDir() + "/old_costs.json";
+  std::ofstream(path) << R"({"models": {"0": {"model": "a", "device": "cpu", "width": 8, "height": 8,
+      "encode_seconds": 0, "decode_seconds": 0, "forwards": [[4, 8, 8, 16, 1, 0.5]]}}})";
+  const auto read = ReadModelCosts(path);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->front().forwards[0].seconds, 0.5);
+  EXPECT_EQ(read->front().forwards[0].bytes, 0);
+  EXPECT_EQ(read->front().decode_bytes, 0);
 }
 
 TEST(ModelCostsTest, AWrongFileIsNamedWithItsKey) {

@@ -88,6 +88,23 @@ TEST(DeviceMemoryTest, WhatCannotFitEvenAloneIsRefusedOnceItIsKnown) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("bigger than the device"));
 }
 
+TEST(DeviceMemoryTest, WhatWasMeasuredAtStartHoldsFromTheFirstRequestOn) {
+  for (const auto& [forward_bytes, decode_bytes] :
+       {std::pair(2000, 0), std::pair(0, 2000), std::pair(1000, 1000)}) {
+    EngineOptions options = Memory(1000);
+    options.now = [] { return absl::FromUnixSeconds(1); };
+    options.known_costs = {KnownCosts(0)};
+    options.known_costs[0].forwards[0].bytes = forward_bytes;
+    options.known_costs[0].decode_bytes = decode_bytes;
+    Studio studio(options);
+    if (forward_bytes <= 1000 && decode_bytes <= 1000) {
+      studio.ExpectItsPicture(studio.Submit(Spec(1, 1)));
+    } else {
+      EXPECT_TRUE(IsBiggerThanTheDevice(studio.Refusal(Spec(1, 1))));
+    }
+  }
+}
+
 // Bytes of the staged network's forward of so many rows.
 int64_t ForwardBytes(const Pipeline& pipeline, int rows) {
   const MemoryMeter meter;

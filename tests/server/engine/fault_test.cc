@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "server/engine/engine.h"
 #include "server/engine/engine_observer.h"
 #include "tests/server/engine/studio.h"
@@ -168,6 +169,37 @@ TEST(FaultTest, StopEndsADrainUnderWay) {
   drain.join();
   EXPECT_EQ(order.listener->status().code(), absl::StatusCode::kUnavailable);
   EXPECT_LT(studio.gate->acts().size(), 1000u);
+}
+
+TEST(FaultTest, WhatTheNetworkThrowsEndsTheCulpritAlone) {
+  for (int threads : {1, 2}) {
+    EngineOptions options = Untimed();
+    options.cpu_threads = threads;
+    Studio studio(options);
+    studio.gate->Hold();
+    const auto first = studio.Submit(Spec(1, 5));
+    studio.gate->AwaitForwards(1);
+    const auto culprit = studio.Submit(WithClass(Spec(2, 5), kThrowingClass));
+    const auto other = studio.Submit(Spec(3, 5, /*guidance_scale=*/3));
+    studio.gate->Release();
+    const absl::Status status = culprit.listener->AwaitEnd();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+    EXPECT_TRUE(absl::StrContains(status.message(), "the network broke")) << status;
+    studio.ExpectItsPicture(first);
+    studio.ExpectItsPicture(other);
+    EXPECT_EQ(culprit.listener->ends(), 1);
+  }
+}
+
+TEST(FaultTest, NanEndsItsOwnPictureAlone) {
+  Studio studio;
+  studio.gate->Hold();
+  const auto first = studio.Submit(Spec(1, 5));
+  studio.gate->AwaitForwards(1);
+  const auto culprit = studio.Submit(WithClass(Spec(2, 5), kNanClass));
+  studio.gate->Release();
+  EXPECT_EQ(culprit.listener->AwaitEnd().code(), absl::StatusCode::kInternal);
+  studio.ExpectItsPicture(first);
 }
 
 }  // namespace

@@ -239,7 +239,9 @@ TEST(ServingSimulationEngineTest, RunsTheForwardsThatTheEngineRuns) {
       const std::vector<SimulatedRequest> requests = Load(load, /*seed=*/7);
       SimulatedServer server{.costs = Costs(), .policy = ServingPolicyNamed(policy).policy, .max_batch_rows = 8};
       std::vector<std::vector<size_t>> forwards;
-      server.trace = [&](int worker, const std::vector<size_t>& batch) { forwards.push_back(batch); };
+      server.trace = [&](int worker, double now, const std::vector<size_t>& batch) {
+        forwards.push_back(batch);
+      };
       const std::vector<LoadRecord> records = Simulate(server, requests);
 
       Stage stage(requests);

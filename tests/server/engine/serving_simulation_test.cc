@@ -30,7 +30,7 @@ SimulatedServer Server(const SimulatedMix& mix, const std::string& policy, int w
 
 Forwards ForwardsOf(SimulatedServer server, const std::vector<SimulatedRequest>& requests) {
   Forwards forwards;
-  server.trace = [&](int worker, const std::vector<size_t>& batch) { forwards.push_back(batch); };
+  server.trace = [&](int worker, double now, const std::vector<size_t>& batch) { forwards.push_back(batch); };
   Simulate(server, requests);
   return forwards;
 }

@@ -61,6 +61,20 @@ inline EngineOptions WithTime(EngineOptions options) {
   return options;
 }
 
+inline EngineOptions Rows(int max_batch_rows) {
+  EngineOptions options = Untimed();
+  options.max_batch_rows = max_batch_rows;
+  return options;
+}
+
+// Forwards take a second each, on a clock that stands still but for the tests: what is done is judged by
+// that.
+inline EngineOptions ASecondAForward(int max_batch_rows) {
+  EngineOptions options = Rows(max_batch_rows);
+  options.known_costs = {KnownCosts(1)};
+  return options;
+}
+
 class Studio {
  public:
   explicit Studio(EngineOptions options = Untimed())
@@ -104,11 +118,5 @@ class Studio {
   std::shared_ptr<const Pipeline> pipeline;
   std::unique_ptr<Engine> engine;
 };
-
-inline EngineOptions Rows(int max_batch_rows) {
-  EngineOptions options = Untimed();
-  options.max_batch_rows = max_batch_rows;
-  return options;
-}
 
 }  // namespace easel

@@ -121,10 +121,10 @@ TEST_F(GenerationStoreTest, BytesAreBoundedAndTheOldestGoesFirst) {
   Add("2", "a");
   Add("3", "a");
   Add("4", "a");
-  store.Ended("2", 5000, kStart);
-  store.Ended("1", 5000, kStart);
+  store.Ended("2", 8000, kStart);
+  store.Ended("1", 8000, kStart);
   EXPECT_TRUE(Has("a", "2"));
-  store.Ended("3", 5000, kStart);  // with what each costs beside, more than 20,000
+  store.Ended("3", 3000, kStart);  // with what each costs beside, more than 20,000
   EXPECT_FALSE(Has("a", "2"));
   EXPECT_TRUE(Has("a", "1") && Has("a", "3"));
   store.Ended("4", 30'000, kStart);  // more than all together may
@@ -134,7 +134,7 @@ TEST_F(GenerationStoreTest, BytesAreBoundedAndTheOldestGoesFirst) {
 TEST_F(GenerationStoreTest, OnesWithoutPicturesAreBoundedToo) {
   for (int i = 0; i < 100; ++i) {
     Add(absl::StrCat(i), "a");
-    store.Ended(absl::StrCat(i), 0, kStart);
+    store.Ended(absl::StrCat(i), 2000, kStart);  // itself
   }
   EXPECT_FALSE(Has("a", "90"));
   EXPECT_TRUE(Has("a", "99"));
