@@ -76,7 +76,7 @@ def clip(rng, cls, seed, width):
     return tokenizer, pipelines.clip_encoder(getattr(transformers, cls), tokenizer, width, seed, projection_dim=projection, **changes), projection
 
 
-def beta_scheduler(rng, kinds):
+def beta_scheduler(rng, kinds, algorithms=("unset", "unset", "sde-dpmsolver++")):
     import diffusers
     betas = pick(rng, beta_schedule=["linear", "scaled_linear", "squaredcos_cap_v2"], beta_start=[0.0001, 0.00085], beta_end=[0.02, 0.012],
                  num_train_timesteps=[1000, 500], timestep_spacing=["unset", "leading", "linspace", "trailing"], steps_offset=["unset", 1],
@@ -108,9 +108,9 @@ def dit(rng, seed):
         in_channels=channels, **pick(rng, num_attention_heads=[1, 2, 3], attention_head_dim=[8, 12, 16], num_layers=[1, 2, 3], sample_size=[6, 12],
                                      patch_size=[2, 2, 1, 3], num_embeds_ada_norm=[1000], out_channels=[channels, 2 * channels],
                                      norm_eps=["unset", 1e-6], attention_bias=["unset", True], activation_fn=["unset", "gelu-approximate"]))
-    # DiTPipeline forgets the initial scale of the others' noise.
+    # DiTPipeline forgets the initial scale of the others' noise, and gives its scheduler no generator.
     return DiTPipeline(randomise(network, seed, ["proj_out_2"]), autoencoder(rng, seed + 1, channels),
-                       beta_scheduler(rng, ["DDIM", "DPMSolverMultistep"]))
+                       beta_scheduler(rng, ["DDIM", "DPMSolverMultistep"], ["unset"]))
 
 
 def ask_dit(rng, pipe):
