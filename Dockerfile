@@ -50,9 +50,9 @@ LABEL org.opencontainers.image.title="Easel" \
       org.opencontainers.image.description="Serves latent diffusion transformers over gRPC" \
       org.opencontainers.image.version="0.1.0"
 
-# What changes least comes first: LibTorch, the model, the programs.
+# What changes least comes first: LibTorch, the model, the programs. The client library is for compilers, of which there is none.
 FROM runtime AS cpu
-COPY --from=build-cpu /opt/easel/lib /opt/easel/lib
+COPY --from=build-cpu /opt/easel/lib/easel /opt/easel/lib/easel
 COPY --from=build-cpu /opt/easel/share /opt/easel/share
 COPY --from=build-cpu /opt/easel/bin /opt/easel/bin
 ARG REVISION=unknown
@@ -61,7 +61,7 @@ LABEL org.opencontainers.image.revision="${REVISION}"
 # The driver's own libraries come from the host, by NVIDIA's container toolkit.
 FROM runtime AS cuda
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-COPY --from=build-cuda /opt/easel/lib /opt/easel/lib
+COPY --from=build-cuda /opt/easel/lib/easel /opt/easel/lib/easel
 COPY --from=build-cuda /opt/easel/share /opt/easel/share
 COPY --from=build-cuda /opt/easel/bin /opt/easel/bin
 ARG REVISION=unknown

@@ -52,7 +52,10 @@ App::App(Options options)
 App::~App() { Drain(absl::InfinitePast()); }
 
 absl::Status App::OpenDoors() {
-  EASEL_ASSIGN_OR_RETURN(secrets_, Secrets::Load(options_.secrets, &authenticator_));
+  SecretsListener listener;
+  listener.certificate = [this](absl::Time not_after) { metrics_.SetCertificate(not_after); };
+  listener.refresh_failed = [this](std::string_view file) { metrics_.OnReloadFailed(file); };
+  EASEL_ASSIGN_OR_RETURN(secrets_, Secrets::Load(options_.secrets, &authenticator_, std::move(listener)));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());

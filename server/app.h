@@ -93,9 +93,9 @@ class App {
   Options options_;  // the ports are filled in by OpenDoors
   // In the order they are built; each is used by those below it.
   Authenticator authenticator_;
-  std::unique_ptr<Secrets> secrets_;
   ModelHealth health_;
   Observer metrics_;
+  std::unique_ptr<Secrets> secrets_;
   CodecPool pool_;
   ImageGenerationService service_;
   InferenceService inference_;

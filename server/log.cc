@@ -102,7 +102,14 @@ void LogCall(const CallRecord& record) {
 
   const bool asks_only = record.generation_id.empty();
   const bool fault = record.status.code() == absl::StatusCode::kInternal;
-  Write(fault ? spdlog::level::err : asks_only ? spdlog::level::debug : spdlog::level::info, "call", fields);
+  if (record.unheard) {
+    Write(fault ? spdlog::level::err : spdlog::level::warn, "generation failed", fields);
+  } else {
+    Write(fault       ? spdlog::level::err
+          : asks_only ? spdlog::level::debug
+                      : spdlog::level::info,
+          "call", fields);
+  }
 }
 
 }  // namespace easel

@@ -30,7 +30,8 @@ void LogInfo(std::string_view event, const std::vector<LogField>& fields = {});
 void LogWarning(std::string_view event, const std::vector<LogField>& fields = {});
 void LogError(std::string_view event, const std::vector<LogField>& fields = {});
 
-// One call that has ended; those that only ask are told at level debug.
+// One call that has ended; those that only ask are told at level debug. A failure that was unheard is a
+// warning, or an error where the fault is ours.
 void LogCall(const CallRecord& record);
 
 }  // namespace easel

@@ -28,8 +28,9 @@ void TellOf(const std::string& file, const TlsIdentity& identity) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Secrets>> Secrets::Load(SecretFiles files, Authenticator* authenticator) {
-  std::unique_ptr<Secrets> secrets(new Secrets(std::move(files), authenticator));
+absl::StatusOr<std::unique_ptr<Secrets>> Secrets::Load(SecretFiles files, Authenticator* authenticator,
+                                                       SecretsListener listener) {
+  std::unique_ptr<Secrets> secrets(new Secrets(std::move(files), authenticator, std::move(listener)));
   for (const auto& read : {secrets->RefreshTls(), secrets->RefreshKeys()}) {
     if (!read.ok()) return absl::InvalidArgumentError(read.status().message());
   }
@@ -50,6 +51,7 @@ absl::StatusOr<bool> Secrets::RefreshTls() {
     credentials_->SetIdentity(identity_);
   }
   TellOf(files_.tls.cert, identity_);
+  listener_.certificate(identity_.not_after);
   return true;
 }
 
@@ -68,16 +70,17 @@ absl::StatusOr<bool> Secrets::RefreshKeys() {
 }
 
 void Secrets::Refresh(bool asked) {
-  const auto tell = [asked](const absl::StatusOr<bool>& read, std::string_view what, absl::Status* told) {
+  const auto tell = [&](const absl::StatusOr<bool>& read, std::string_view file, absl::Status* told) {
+    if (!read.ok()) listener_.refresh_failed(file);
     if (!read.ok() && (asked || read.status() != *told)) {
       LogError("not reloaded, the old ones stay",
-               {{"what", std::string(what)}, {"message", std::string(read.status().message())}});
+               {{"what", std::string(file)}, {"message", std::string(read.status().message())}});
     } else if (read.ok() && asked && !*read) {
-      LogInfo("nothing new", {{"what", std::string(what)}});
+      LogInfo("nothing new", {{"what", std::string(file)}});
     }
     *told = read.status();
   };
-  if (!files_.tls.cert.empty()) tell(RefreshTls(), "certificates", &tls_fault_);
+  if (!files_.tls.cert.empty()) tell(RefreshTls(), "certificate", &tls_fault_);
   if (!files_.api_keys.empty()) tell(RefreshKeys(), "keys", &keys_fault_);
 }
 

@@ -118,11 +118,16 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
       memory_reserved_(AddGauges("easel_device_memory_reserved_bytes",
                                  "Memory which that allocator holds, handed out or not.")),
       build_info_(AddGauges("easel_build_info", "1, with the version as label.")),
+      certificate_expires_(AddGauges("easel_certificate_expires_seconds",
+                                     "When the certificate that is served expires, in Unix time.")),
+      reload_failures_(AddCounters("easel_reload_failures_total",
+                                   "Looks at a file of secrets that found it bad: the old one stays.")),
       page_(std::make_shared<Page>(registry_, [this] { MeasureMemory(); })) {
   build_info_.Add({{"version", version}}).Set(1);
   waiting_.Add({});
   active_.Add({});
   bytes_sent_.Add({});
+  for (const char* file : {"certificate", "keys"}) reload_failures_.Add({{"file", file}});
 }
 
 PrometheusObserver::Counters& PrometheusObserver::AddCounters(const char* name, const char* help) {
@@ -189,6 +194,14 @@ void PrometheusObserver::MeasureMemory() {
     memory_allocated_.Add({{"device", device}}).Set(static_cast<double>(now->allocated));
     memory_reserved_.Add({{"device", device}}).Set(static_cast<double>(now->reserved));
   }
+}
+
+void PrometheusObserver::SetCertificate(absl::Time not_after) {
+  certificate_expires_.Add({}).Set(absl::ToDoubleSeconds(not_after - absl::UnixEpoch()));
+}
+
+void PrometheusObserver::OnReloadFailed(std::string_view file) {
+  reload_failures_.Add({{"file", Text(file)}}).Increment();
 }
 
 void PrometheusObserver::OnAdmitted(std::string_view model, int jobs) {

@@ -1,7 +1,7 @@
 // What engine and service tell, as Prometheus metrics at http://HOST:PORT/metrics; server/README.md lists
-// them. Labels are bounded: models, devices, stages, methods, codes, 32 tenants; never a prompt. Thread-safe;
-// a call costs an atomic operation or two, and a short lock of the library's own where a labelled series is
-// looked up.
+// them. Labels are bounded: models, devices, stages, methods, codes, kinds of file, 32 tenants; never a
+// prompt. Thread-safe; a call costs an atomic operation or two, and a short lock of the library's own where a
+// labelled series is looked up.
 #pragma once
 
 #include <prometheus/collectable.h>
@@ -22,6 +22,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/memory_use.h"
 #include "server/service/service_observer.h"
@@ -44,6 +45,11 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   // Devices whose memory the page tells; `use` is asked whenever the page is.
   using UseOfMemory = std::function<std::optional<MemoryUse>(const std::string& device)>;
   void SetDevices(std::vector<std::string> devices, UseOfMemory use);
+
+  // The certificate that is served from now on.
+  void SetCertificate(absl::Time not_after);
+  // A file of secrets was read again and refused. `file`: "certificate" or "keys".
+  void OnReloadFailed(std::string_view file);
 
   // EngineObserver
   void OnAdmitted(std::string_view model, int jobs) override;
@@ -113,6 +119,8 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Gauges& memory_allocated_;
   Gauges& memory_reserved_;
   Gauges& build_info_;
+  Gauges& certificate_expires_;
+  Counters& reload_failures_;
   const std::shared_ptr<prometheus::Collectable> page_;
 
   Mutex mutex_;

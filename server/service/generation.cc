@@ -54,6 +54,9 @@ void Generation::Apply(Change change) {
   const absl::Time now = options_.now();
   std::vector<std::function<void()>> wakes;
   std::optional<int64_t> ended;
+  Unheard unheard;
+  absl::Status failure;
+  JobAccounting accounting;
   {
     MutexLock lock(&mutex_);
     change();
@@ -62,6 +65,11 @@ void Generation::Apply(Change change) {
       LetGoLocked();
       ended = HeldBytesLocked();
     }
+    if (IsUnheardLocked()) {
+      unheard = std::exchange(unheard_, nullptr);
+      failure = state_.status;
+      accounting = state_.accounting;
+    }
     for (auto& [id, reader] : readers_) {
       if (!reader.waits || !HasItemLocked(reader)) continue;
       reader.waits = false;
@@ -69,12 +77,14 @@ void Generation::Apply(Change change) {
     }
   }
   if (ended.has_value()) options_.ended(*ended);
+  if (unheard != nullptr) unheard(failure, accounting);
   for (const auto& wake : wakes) wake();
 }
 
-void Generation::Begin(std::vector<JobHandle> handles) {
+void Generation::Begin(std::vector<JobHandle> handles, Unheard unheard) {
   Apply([&] {
     mutex_.AssertHeld();
+    unheard_ = std::move(unheard);
     const int tokens_cut = handles.empty() ? 0 : handles.front().tokens_cut();
     if (tokens_cut > 0) state_.warnings.push_back(TextWasCut(plan_.resolved, tokens_cut));
     if (state_.status.ok()) handles_ = std::move(handles);
@@ -272,7 +282,15 @@ void Generation::RemoveReader(int reader) {
 void Generation::LetGoLocked() {
   if (!state_.ended_at.has_value()) return;
   std::vector<JobHandle>().swap(handles_);
+  if (state_.status.ok() || absl::IsCancelled(state_.status)) unheard_ = nullptr;
   if (readers_.empty()) state_.DropPreviews();
+}
+
+bool Generation::IsUnheardLocked() const {
+  return unheard_ != nullptr && state_.ended_at.has_value() && !state_.status.ok() && detached_ &&
+         joining_ == 0 && std::all_of(readers_.begin(), readers_.end(), [](const auto& reader) {
+           return reader.second.gone.has_value();
+         });
 }
 
 int64_t Generation::HeldBytesLocked() const {
@@ -297,7 +315,10 @@ Generation::Item Generation::Next(int id) {
     }
     if (reader.gone.has_value()) return *reader.gone;
     picked = reader.cursor.Take(state_);
-    if (!picked.has_value()) return state_.status;
+    if (!picked.has_value()) {
+      unheard_ = nullptr;
+      return state_.status;
+    }
     reader.writing_since = now;
     if (picked->preview != nullptr) encodings_[picked->event.image_index()].preview_sent = true;
   }

@@ -62,14 +62,18 @@ class Generation : public std::enable_shared_from_this<Generation> {
   // monostate: nothing now. An event: send it and ask again. A status: the end, OK after `done`.
   using Item = std::variant<std::monostate, v1::GenerationEvent, absl::Status>;
 
+  // Called once if it goes on without its callers, fails otherwise than by being cancelled, and no reader is
+  // left that could hear of it; on any thread, without the mutex.
+  using Unheard = std::function<void(const absl::Status&, const JobAccounting&)>;
+
   // REQUIRES: held by a shared_ptr, which the listeners and the pool's tasks share.
   Generation(GenerationPlan plan, Options options);
 
   // The engine's end, one a picture.
   std::shared_ptr<JobListener> Listener(int index);
   // What Submit gave, in the order of the pictures; until then readers get nothing. Dropped, which cancels
-  // the jobs, when the first of them fails or Cancel is called.
-  void Begin(std::vector<JobHandle> handles);
+  // the jobs, when the first of them fails or Cancel is called. `unheard`: as the type says.
+  void Begin(std::vector<JobHandle> handles, Unheard unheard = nullptr);
   // Instead of Begin: the engine did not take it, and `status` is the end.
   void Refuse(absl::Status status);
 
@@ -137,12 +141,13 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void EncodeNext(int index);
 
   void FailLocked(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsUnheardLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LetGoLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveLocked(Reader& reader, absl::Status reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasItemLocked(const Reader& reader) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs `change` under the mutex; then tells of the end, if that came, and wakes readers that wait and get
-  // something.
+  // Runs `change` under the mutex; then tells of the end, if that came or if nobody is left to hear of it,
+  // and wakes readers that wait and get something.
   template <typename Change>
   void Apply(Change change);
 
@@ -158,6 +163,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   int next_reader_ ABSL_GUARDED_BY(mutex_) = 0;
   int joining_ ABSL_GUARDED_BY(mutex_) = 0;  // callers that joined and whose readers are not there yet
   bool detached_ ABSL_GUARDED_BY(mutex_);
+  Unheard unheard_ ABSL_GUARDED_BY(mutex_);  // null when it has nothing to tell, or no more
 };
 
 }  // namespace easel

@@ -10,7 +10,8 @@
 
 namespace easel {
 
-// One call, when it has ended. Empty and 0 where the call did not get that far.
+// One call, when it has ended; or the end of its generation after it. Empty and 0 where it did not get that
+// far.
 struct CallRecord {
   std::string_view rpc;       // such as "GenerateStream"
   std::string generation_id;  // drawn for a request that was refused, too
@@ -23,6 +24,9 @@ struct CallRecord {
   int steps = 0, width = 0, height = 0, num_images = 0;
   double seconds = 0;        // from arrival to the end
   JobAccounting accounting;  // summed over the pictures
+  // The log alone gets this: the call has its record, and then its detached generation failed, with nobody
+  // left to hear of it. `status` and `seconds` are the generation's.
+  bool unheard = false;
 };
 
 // Calls come from any thread, several at once; they must neither block nor throw.

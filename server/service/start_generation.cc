@@ -66,7 +66,22 @@ std::shared_ptr<Generation> NewGeneration(ServiceState* state, const std::string
   return std::make_shared<Generation>(std::move(plan), std::move(options));
 }
 
-absl::Status GiveToEngine(Engine* engine, Generation* generation, const StartOptions& start) {
+// Into the log, for no call is left whose line would tell it.
+Generation::Unheard TellingTheLog(const ServiceState& state, const StartOptions& start,
+                                  const CallRecord& call) {
+  return [log = state.log, now = state.now, arrived = start.arrived, call](const absl::Status& status,
+                                                                           const JobAccounting& accounting) {
+    CallRecord record = call;
+    record.unheard = true;
+    record.status = status;
+    record.seconds = absl::ToDoubleSeconds(now() - arrived);
+    record.accounting = accounting;
+    log(record);
+  };
+}
+
+absl::Status GiveToEngine(Engine* engine, Generation* generation, const StartOptions& start,
+                          Generation::Unheard unheard) {
   const GenerationPlan& plan = generation->plan();
   SubmitOptions options;
   options.tenant = start.caller.tenant;
@@ -81,7 +96,7 @@ absl::Status GiveToEngine(Engine* engine, Generation* generation, const StartOpt
   }
   auto handles = engine->Submit(plan.model, std::move(pictures), options);
   if (!handles.ok()) return FromEngine(handles.status());
-  generation->Begin(*std::move(handles));
+  generation->Begin(*std::move(handles), std::move(unheard));
   return absl::OkStatus();
 }
 
@@ -112,7 +127,9 @@ absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
     Describe(**added, record);
     return *std::move(added);
   }
-  if (absl::Status status = GiveToEngine(engine, fresh.get(), options); !status.ok()) {
+  if (absl::Status status =
+          GiveToEngine(engine, fresh.get(), options, TellingTheLog(*state, options, *record));
+      !status.ok()) {
     state->store->Remove(fresh->id());
     fresh->Refuse(status);  // for who joined meanwhile
     return status;

@@ -103,6 +103,16 @@ class InstallTest(unittest.TestCase):
         self.assertEqual([path for path in loaded if path.startswith(str(self.prefix))], carried)
         self.assertEqual([path for path in loaded if path.startswith(str(LIBTORCH.parent))], [])
 
+    def test_what_an_image_takes_of_it_is_nothing_for_compilers(self):
+        """The Dockerfile's COPY, without a build of the image, which container_test makes where it can."""
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        for target in ("cpu", "cuda"):
+            copied = re.findall(rf"^COPY --from=build-{target} /opt/easel/(\S+) /opt/easel/\1$", dockerfile, re.MULTILINE)
+            self.assertEqual(copied, ["lib/easel", "share", "bin"])
+            names = [path.name for folder in copied for path in (self.prefix / folder).rglob("*")]
+            self.assertIn("libtorch_cpu.so", names)
+            self.assertEqual([name for name in names if re.search(r"\.(h|a|cmake)$", name)], [])
+
     def test_notice_names_every_library_that_is_loaded(self):
         server = Server(self.prefix)
         loaded = server.libraries()

@@ -17,9 +17,9 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-EASELD = sys.argv[1]
+EASELD, EASEL = sys.argv[1:3]
 KUBERNETES = DEPLOY / "kubernetes"
-OVERLAYS = ["cpu", "gpu", "multi-replica", "multi-replica-keda"]
+OVERLAYS = ["cpu", "gpu", "multi-replica", "multi-replica-keda", "secure"]
 VERSION = "1.37"  # the newest whose schemas kubernetes-validate 1.37.0 has
 OLDEST = "1.30"   # the first with lifecycle.preStop.sleep on
 CUSTOM = {kind: json.loads((ROOT / f"tests/deploy/schemas/{kind.lower()}.json").read_text())
@@ -81,8 +81,9 @@ class ManifestsTest(unittest.TestCase):
         with self.assertRaises(jsonschema.ValidationError):
             validate(keda, VERSION)
 
-    def test_every_variable_is_one_that_easeld_knows(self):
-        known = set(re.findall(r"\(Env:(EASEL_\w+)\)", run(EASELD, "--help")[1]))
+    def test_every_variable_is_one_that_easeld_or_easel_knows(self):
+        known = {name for program in (EASELD, EASEL)  # the second for probes over TLS
+                 for name in re.findall(r"\(Env:(EASEL_\w+)\)", run(program, "--help")[1])}
         used = set()
         for path in [*KUBERNETES.rglob("*.yaml"), *KUBERNETES.rglob("*.env")]:
             used |= set(re.findall(r"^\s*(?:- name: )?(EASEL_\w+)\b", path.read_text(), re.MULTILINE))
@@ -140,7 +141,32 @@ class OverlayTest(unittest.TestCase):
         for overlay in OVERLAYS:
             _, container = self.pod(overlay)
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                self.assertEqual(container[probe]["grpc"], {"port": 50051, "service": SERVICE})
+                if overlay == "secure":  # the kubelet's own speak plain text
+                    self.assertNotIn("grpc", container[probe])
+                    self.assertEqual(container[probe]["exec"], {"command": ["easel", "health"]})
+                    self.assertGreaterEqual(container[probe]["timeoutSeconds"], 5)
+                else:
+                    self.assertEqual(container[probe]["grpc"], {"port": 50051, "service": SERVICE})
+
+    def test_the_secure_overlay_reads_certificate_and_keys_from_read_only_secrets(self):
+        spec, container = self.pod("secure")
+        variables = {entry["name"]: entry.get("value") for entry in container["env"]}
+        mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+        volumes = {volume["name"]: volume["secret"] for volume in spec["volumes"]}
+        for name, secret, files in (
+                ("tls", "easel-tls", {"EASEL_TLS_CERT": "tls.crt", "EASEL_TLS_KEY": "tls.key", "EASEL_TLS_CA": "ca.crt"}),
+                ("api-keys", "easel-api-keys", {"EASEL_API_KEYS": "api.keys"})):
+            self.assertEqual(volumes[name], {"secretName": secret, "defaultMode": 0o440})
+            self.assertIs(mounts[name]["readOnly"], True)
+            self.assertNotIn("subPath", mounts[name])  # it would never see what has changed
+            for variable, file in files.items():
+                self.assertEqual(variables[variable], f"{mounts[name]['mountPath']}/{file}")
+        self.assertEqual(spec["securityContext"]["fsGroup"], spec["securityContext"]["runAsGroup"])
+        services = {service["metadata"]["name"]: service for service in self.rendered["secure"] if service["kind"] == "Service"}
+        self.assertIn(variables["EASEL_TLS_SERVER_NAME"], services)  # a name that callers' certificates need anyway
+        for service in services.values():
+            protocols = {port["name"]: port.get("appProtocol") for port in service["spec"]["ports"]}
+            self.assertEqual(protocols["grpc"], "https")
 
     def test_the_grace_period_outlasts_the_drain(self):
         for overlay in OVERLAYS:

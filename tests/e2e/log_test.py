@@ -109,6 +109,14 @@ class LogTest(unittest.TestCase):
         untraced = [line for line in self.lines if "generation" in line and "traceparent" not in line]
         self.assertEqual([(line["rpc"], line["code"]) for line in untraced], [("Generate", "OK")])
 
+    def test_a_detached_failure_that_nobody_hears_has_a_line_of_its_own(self):
+        with self.serving("--log-format", "json", "--drain-timeout", "0") as stub:
+            submitted = stub.SubmitGeneration(self.request(num_inference_steps=1000), timeout=TIMEOUT,
+                                              metadata=[("traceparent", traceparent(1))])
+        line, = (line for line in self.lines if line["event"] == "generation failed")
+        self.assertEqual((line["level"], line["code"], line["rpc"]), ("warning", "UNAVAILABLE", "SubmitGeneration"))
+        self.assertEqual((line["generation"], line["traceparent"]), (submitted.id, traceparent(1)))
+
     def hears_of_prompts(self, *flags):
         """Calls of every kind with a prompt, well and badly, and no call at all."""
         with self.serving(*flags) as stub:

@@ -96,6 +96,20 @@ TEST(MetricsTest, TellsOfDeadlinesWaitsAndModels) {
   EXPECT_EQ(Sum(metrics.Scrape(), "easel_model_up"), 0);
 }
 
+TEST(MetricsTest, TellsWhenTheCertificateExpiresAndOfReloadsThatFailed) {
+  PrometheusObserver metrics("1.0");
+  std::string page = metrics.Scrape();
+  EXPECT_EQ(Count(page, "easel_certificate_expires_seconds"), 0);  // where there is none
+  EXPECT_EQ(Count(page, "easel_reload_failures_total"), 2);        // at 0, for rate()
+  metrics.SetCertificate(absl::FromUnixSeconds(5));
+  metrics.SetCertificate(absl::FromUnixSeconds(9));  // replaced
+  metrics.OnReloadFailed("keys");
+  page = metrics.Scrape();
+  EXPECT_EQ(Sum(page, "easel_certificate_expires_seconds"), 9);
+  EXPECT_EQ(Sum(page, "easel_reload_failures_total", {"file=\"keys\""}), 1);
+  EXPECT_EQ(Sum(page, "easel_reload_failures_total", {"file=\"certificate\""}), 0);
+}
+
 TEST(MetricsTest, TenantsLabelsAreBounded) {
   PrometheusObserver metrics("1.0");
   for (int i = 0; i < 1000; ++i) metrics.OnTenantServed(absl::StrCat("tenant-", i), 0.5);

@@ -134,7 +134,7 @@ class TlsTest(unittest.TestCase):
             self.reloaded(server, told)
             self.assertEqual(served_certificate(server.address), before)
             self.served(server, "--tls-ca", self.certs / "ca.crt")
-        self.assertIn("error not reloaded, the old ones stay what=certificates", self.log(server))
+        self.assertIn("error not reloaded, the old ones stay what=certificate", self.log(server))
         key.write_text(good_key)
 
     def test_what_is_wrong_at_start_exits_2_and_is_named(self):
@@ -163,6 +163,75 @@ class TlsTest(unittest.TestCase):
             code, stderr = fails("--listen", "127.0.0.1:0", *map(str, flags))
             self.assertEqual(code, 2, (flags, stderr))
             self.assertIn(told, stderr)
+
+    def test_metrics_tell_when_the_certificate_expires_and_what_was_not_reloaded(self):
+        keys = self.directory / "api.keys"
+        keys.write_text("0" * 64 + " shop\n")
+        with open(self.directory / "log", "w+") as log:
+            process = subprocess.Popen(
+                [EASELD, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--model", str(MODEL), "--api-keys", str(keys),
+                 "--tls-cert", str(self.certs / "server.crt"), "--tls-key", str(self.certs / "server.key")],
+                stdout=subprocess.PIPE, stderr=log, text=True, env=environment())
+            self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close()))
+            self.assertIn("listening", process.stdout.readline())
+        log = (self.directory / "log").read_text()
+        metrics = next(word for word in log.split() if word.startswith("metrics=")).removeprefix("metrics=")
+
+        def page():
+            with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=TIMEOUT) as answer:
+                return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line.startswith("easel_"))
+
+        def expires():
+            end = subprocess.run(["openssl", "x509", "-enddate", "-noout", "-in", self.certs / "server.crt"], capture_output=True, text=True,
+                                 check=True).stdout.strip().removeprefix("notAfter=")
+            return ssl.cert_time_to_seconds(end)
+        self.assertEqual(float(page()["easel_certificate_expires_seconds"]), expires())
+        before = expires()
+        make_certs(self.certs, DAYS="3")
+        process.send_signal(signal.SIGHUP)
+        while float(page()["easel_certificate_expires_seconds"]) == before:
+            self.assertIsNone(process.poll())
+        self.assertEqual(float(page()["easel_certificate_expires_seconds"]), expires())
+        failures = 'easel_reload_failures_total{file="%s"}'
+        self.assertEqual([float(page()[failures % file]) for file in ("certificate", "keys")], [0, 0])
+        keys.write_text("half of a li")
+        process.send_signal(signal.SIGHUP)
+        while float(page()[failures % "keys"]) == 0:
+            self.assertIsNone(process.poll())
+        self.assertEqual(float(page()[failures % "certificate"]), 0)
+        (self.certs / "server.key").write_text("nonsense")
+        process.send_signal(signal.SIGHUP)
+        while float(page()[failures % "certificate"]) == 0:
+            self.assertIsNone(process.poll())
+
+    def test_health_for_a_probe_needs_the_ca_and_a_certificate_where_clients_must_have_one_but_no_key(self):
+        keys = self.directory / "api.keys"
+        keys.write_text("0" * 64 + " shop\n")
+        server = self.serve("--api-keys", str(keys), "--tls-client-ca", str(self.certs / "ca.crt"), certs=self.certs)
+
+        def health(**variables):
+            done = subprocess.run([EASEL, "health"], capture_output=True, text=True, timeout=TIMEOUT,
+                                  env=environment(EASEL_SERVER=server.address, **variables))
+            return done.returncode, done.stdout + done.stderr
+        ca = {"EASEL_TLS_CA": str(self.certs / "ca.crt")}
+        mine = {"EASEL_CLIENT_CERT": str(self.certs / "client.crt"), "EASEL_CLIENT_KEY": str(self.certs / "client.key")}
+        code, told = health(**ca, **mine)
+        self.assertEqual(code, 0, told)
+        self.assertIn("SERVING", told)
+        # The server's own, where it is for both.
+        uses = self.directory / "uses"
+        uses.write_text("extendedKeyUsage = serverAuth, clientAuth\nsubjectAltName = IP:127.0.0.1\n")
+        sign = ('openssl req -new -key server.key -subj /CN=both | openssl x509 -req -CA ca.crt -CAkey ca.key -days 1 -extfile "$0" -out both.crt '
+                '&& mv both.crt server.crt')
+        subprocess.run(["sh", "-c", sign, uses], check=True, capture_output=True, cwd=self.certs)
+        both = {"EASEL_CLIENT_CERT": str(self.certs / "server.crt"), "EASEL_CLIENT_KEY": str(self.certs / "server.key")}
+        server = self.serve("--api-keys", str(keys), "--tls-client-ca", str(self.certs / "ca.crt"), certs=self.certs)
+        code, told = health(**ca, **both)
+        self.assertEqual(code, 0, told)
+        code, told = health(**ca)
+        self.assertEqual(code, 1)
+        self.assertIn("a client's certificate of its CA", told)
+        self.assertEqual(health()[0], 1)  # in plain text
 
     def test_keys_by_the_commands_of_the_readme(self):
         """deploy/README.md: make a key, use it, replace it."""

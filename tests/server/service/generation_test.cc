@@ -40,7 +40,11 @@ class Studio : public ServiceObserver {
     }
     if (begun == kBegun) Begin();
   }
-  void Begin() { generation_->Begin(std::move(handles_)); }
+  void Begin() {
+    generation_->Begin(std::move(handles_), [this](const absl::Status& status, const JobAccounting&) {
+      unheard_.push_back(absl::StatusCodeToString(status.code()));
+    });
+  }
   void AwaitPool() {
     for (int rounds = 0; rounds < 3; ++rounds) {
       absl::Notification done;
@@ -59,6 +63,7 @@ class Studio : public ServiceObserver {
   JobListener& job(int index) { return *listeners_[index]; }
   bool cancelled(int index) { return *cancelled_[index]; }
   const std::vector<int64_t>& ends() const { return ends_; }
+  const std::vector<std::string>& unheard() const { return unheard_; }
   v1::Generation Snapshot() { return generation_->Snapshot(absl::Seconds(600)); }
 
   void OnPreviewSent(std::string_view) override { ++sent_; }
@@ -67,6 +72,7 @@ class Studio : public ServiceObserver {
   std::atomic<int64_t> seconds_ = 0;  // since kStart
 
  private:
+  std::vector<std::string> unheard_;
   std::vector<int64_t> ends_;  // by the pool's thread, read after AwaitPool
   CodecPool pool_{1};
   std::vector<std::shared_ptr<CancelFlag>> cancelled_;
@@ -238,6 +244,58 @@ TEST(GenerationTest, DetachedItGoesOnWithoutItsCaller) {
     Reader back(studio, kWatcher);
     EXPECT_THAT(back.Read(), ElementsAre("started cpu", "0: image 12 last", "done", "OK"));
   }
+}
+
+TEST(GenerationTest, ADetachedFailureThatNobodyHearsIsToldOnce) {
+  Studio studio(2, /*detached=*/true);
+  {
+    Reader caller(studio, kOwner);
+    caller.stream->Leave(absl::CancelledError("gone"));
+    caller.Read();
+  }
+  studio.job(0).OnFailure(absl::InternalError("the network"), On("cpu"));
+  EXPECT_THAT(studio.unheard(), IsEmpty());  // the other picture has not ended
+  studio.job(1).OnFailure(absl::CancelledError("as the first failed"), On("cpu"));
+  EXPECT_THAT(studio.unheard(), ElementsAre("INTERNAL"));
+  Reader late(studio, kWatcher);
+  late.Read();
+  EXPECT_THAT(studio.unheard(), ElementsAre("INTERNAL"));
+}
+
+TEST(GenerationTest, AFailureThatAReaderHeardIsNotUnheard) {
+  Studio studio(1, /*detached=*/true);
+  {
+    Reader watcher(studio, kWatcher), leaver(studio, kWatcher);
+    studio.job(0).OnFailure(absl::InternalError("the network"), On("cpu"));
+    EXPECT_THAT(watcher.Read(), ElementsAre("INTERNAL"));
+    leaver.stream->Leave(absl::CancelledError("gone"));
+    leaver.Read();
+  }
+  EXPECT_THAT(studio.unheard(), IsEmpty());
+}
+
+TEST(GenerationTest, AFailureWhoseOnlyReaderLeavesBeforeItHearsIsUnheard) {
+  Studio studio(1, /*detached=*/true);
+  Reader watcher(studio, kWatcher);
+  studio.job(0).OnFailure(absl::InternalError("the network"), On("cpu"));
+  EXPECT_THAT(studio.unheard(), IsEmpty());
+  watcher.stream->Leave(absl::CancelledError("gone"));
+  watcher.Read();
+  EXPECT_THAT(studio.unheard(), ElementsAre("INTERNAL"));
+}
+
+TEST(GenerationTest, NothingIsUnheardOfASuccessACancelOrWhatEndsWithItsCaller) {
+  Studio done(1, /*detached=*/true), cancelled(1, /*detached=*/true), owned(1);
+  done.Finish(0);
+  cancelled.generation().Cancel(absl::CancelledError("by its id"));
+  cancelled.job(0).OnFailure(absl::CancelledError("by its id"), On("cpu"));
+  {
+    Reader caller(owned, kOwner);
+    caller.stream->Leave(absl::CancelledError("gone"));
+    caller.Read();
+  }
+  owned.job(0).OnFailure(absl::InternalError("the network"), On("cpu"));
+  for (const Studio* studio : {&done, &cancelled, &owned}) EXPECT_THAT(studio->unheard(), IsEmpty());
 }
 
 TEST(GenerationTest, CancelKeepsWhatIsFinishedAndIsIdempotent) {
