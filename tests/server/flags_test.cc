@@ -208,20 +208,22 @@ TEST_F(FlagsTest, NumbersMayBeNumbers) {
 
 TEST_F(FlagsTest, MistakesInAFileAreToldWithFileLineAndKey) {
   for (const auto& [text, told] : std::vector<std::pair<std::string, std::string>>{
-           {"max-queue = 7\nmax-kew = 8\n", "max-kew"},
+           {"max-queue = 7\nmax-kew = 8\n", "1.toml, line 2: max-kew: is no key"},
            {"max-queue = 7\n\nlisten = [\n", "1.toml, line "},
            {"max-queue = 7\nmax-queue = 8\n", "1.toml, line 2: "},
            {"reflection = maybe\n", "1.toml, line 1: "},
-           {"\n[limits]\nmax-queue = 7\n", "1.toml, line 2: limits: takes text"},
+           {"\n[limits]\nmax-queue = 7\n", "1.toml, line 2: limits: is no key"},
+           {"max_queue = 7\n", "1.toml, line 1: max_queue: is no key"},
+           {"[max-queue]\nlimit = 7\n", "1.toml, line 1: max-queue: takes text"},
            {"max-queue = 2024-01-01\n", "1.toml, line 1: max-queue: takes text"},
            {"model = []\n", "1.toml, line 1: model: has an empty list"},
            {"model = [['a']]\n", "1.toml, line 1: model: takes text"},
            {"max-queue = [1, 2]\n", "max-queue"},
            {"max-queue = 0\n", "--max-queue"},
            {"listen = 'a\xff:1'\n", "1.toml, line 1: "},
-           {"check = true\n", "check"},
-           {"print-config = true\n", "print-config"},
-           {"config = 'other.toml'\n", "config"},
+           {"check = true\n", "check: is no key"},
+           {"print-config = true\n", "print-config: is no key"},
+           {"config = 'other.toml'\n", "config: is no key"},
        }) {
     files_ = 0;
     const Outcome outcome = Parse({"--config", Write(text)});
