@@ -82,7 +82,7 @@ class Parser : private FlagSet {
   }
 
   void Parse(int argc, const char* const* argv) {
-    app_.parse(argc, argv);
+    ParseWords(argc, argv);
     if (flags_->load.models.empty()) flags_->load.models.push_back(ParseModel(ShippedModel()));
     std::set<std::string> names;
     for (const ModelSource& source : flags_->load.models) {

@@ -138,6 +138,17 @@ TEST_F(FlagsTest, EveryFlagIsAVariableAndAKey) {
     EXPECT_THAT(by_flags, HasSubstr(absl::StrCat("\n", each.name, " = "))) << by_flags;
 }
 
+// Not the next word, as CLI11 has it.
+TEST_F(FlagsTest, AnEmptyValueIsAValue) {
+  const Outcome outcome = Parse({"--tls-cert=", "--max-queue", "3"});
+  ASSERT_EQ(outcome.code(), -1) << outcome.err;
+  EXPECT_EQ(std::get<Flags>(outcome.parsed).app.secrets.tls.cert, "");
+  EXPECT_EQ(std::get<Flags>(outcome.parsed).engine.max_queue, 3);
+  const Outcome refused = Parse({"--max-queue=", "3"});
+  EXPECT_EQ(refused.code(), kExitUsage);
+  EXPECT_THAT(refused.err, HasSubstr("--max-queue: '' is not a whole number"));
+}
+
 TEST_F(FlagsTest, FlagBeforeVariableBeforeFileBeforeDefault) {
   const std::string file = AsFile(2);
   const std::string of_file = Printed({"--config", file});
