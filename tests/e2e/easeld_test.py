@@ -215,6 +215,7 @@ class EaseldTest(unittest.TestCase):
             ([*here, "--device", "cuda:99"], 2, "cuda:99"),
             ([*here, "--workers", "4096", "--threads", "4096"], 2, "4096"),
             ([*here, "--step-times", str(times)], 1, "times.json"),
+            ([*here, "--step-times", str(self.directory / "nowhere/times.json")], 1, "nowhere/times.json: cannot be written"),
             ([*here, "--config", self.config("max-kew = 8\n")], 2, "max-kew"),
         ]:
             code, out, log = self.check(*flags, EASEL_METRICS_LISTEN="off")
