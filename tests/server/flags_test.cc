@@ -138,6 +138,16 @@ TEST_F(FlagsTest, EveryFlagIsAVariableAndAKey) {
     EXPECT_THAT(by_flags, HasSubstr(absl::StrCat("\n", each.name, " = "))) << by_flags;
 }
 
+TEST_F(FlagsTest, NoRequestMayAskForMorePicturesThanCouldEverBeAccepted) {
+  const auto max_images = [](std::vector<std::string> words) {
+    return std::get<Flags>(Parse(std::move(words)).parsed).app.limits.max_images;
+  };
+  EXPECT_EQ(max_images({}), 16);
+  EXPECT_EQ(max_images({"--max-queue", "3"}), 3);
+  EXPECT_EQ(max_images({"--max-tenant-jobs", "2"}), 2);
+  EXPECT_EQ(max_images({"--max-tenant-jobs", "20"}), 16);
+}
+
 // Not the next word, as CLI11 has it.
 TEST_F(FlagsTest, AnEmptyValueIsAValue) {
   const Outcome outcome = Parse({"--tls-cert=", "--max-queue", "3"});
