@@ -9,15 +9,19 @@
 namespace easel {
 namespace {
 
-// Into `pem`; nothing where no file is named.
-absl::Status Read(const std::string& name, std::string_view what, std::string* pem) {
+// Into `pem`; nothing where no file is named. PEM has `label` at the end of a line; what has not, gRPC would
+// take for a server that does not answer.
+absl::Status Read(const std::string& name, std::string_view what, std::string_view label, std::string* pem) {
   if (name.empty()) return absl::OkStatus();
   std::ifstream file(name, std::ios::binary);
   std::stringstream text;
   text << file.rdbuf();
   *pem = text.str();
-  if (file && !pem->empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("cannot read the ", std::string(what), " of ", name));
+  if (!file || pem->empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("cannot read the ", std::string(what), " of ", name));
+  }
+  if (pem->find(label) != pem->npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, " holds no ", std::string(what), " in PEM"));
 }
 
 }  // namespace
@@ -31,9 +35,9 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials
     return absl::InvalidArgumentError("a client's certificate is for TLS, which needs the server's CA, too");
   }
   grpc::SslCredentialsOptions options;
-  for (const absl::Status& read : {Read(tls.ca, "certificates", &options.pem_root_certs),
-                                   Read(tls.cert, "certificate", &options.pem_cert_chain),
-                                   Read(tls.key, "key", &options.pem_private_key)}) {
+  for (const absl::Status& read : {Read(tls.ca, "certificates", "CERTIFICATE-----", &options.pem_root_certs),
+                                   Read(tls.cert, "certificate", "CERTIFICATE-----", &options.pem_cert_chain),
+                                   Read(tls.key, "key", "PRIVATE KEY-----", &options.pem_private_key)}) {
     if (!read.ok()) return read;
   }
   return grpc::SslCredentials(options);

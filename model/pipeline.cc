@@ -38,13 +38,19 @@ absl::Status ValidateCondition(const ModelInfo& info, const GenerationSpec& spec
   if (unconditional && !info.takes_unconditional) {
     return Refuse("prompt", "is missing; this model makes nothing without a condition");
   }
+  const std::string scale = info.takes_true_cfg ? absl::StrCat("true_cfg_scale of ", spec.true_cfg_scale)
+                                                : absl::StrCat("guidance_scale of ", spec.guidance_scale);
+  if (spec.guidance_rescale > 0) {
+    if (unconditional) return Refuse("guidance_rescale", "has no effect without a prompt or a class_label");
+    if (!guidance.uses_unconditional() || !guidance.uses_conditional()) {
+      return Refuse("guidance_rescale", "has no effect at a ", scale);
+    }
+  }
   if (!spec.negative_prompt.empty()) {
     if (!info.takes_negative_prompt) return Refuse("negative_prompt", "this model takes none");
     if (unconditional) return Refuse("negative_prompt", "has no effect without a prompt or a class_label");
     if (!guidance.uses_unconditional()) {
-      return Refuse("negative_prompt", "has no effect at a ",
-                    info.takes_true_cfg ? absl::StrCat("true_cfg_scale of ", spec.true_cfg_scale)
-                                        : absl::StrCat("guidance_scale of ", spec.guidance_scale));
+      return Refuse("negative_prompt", "has no effect at a ", scale);
     }
   }
   return absl::OkStatus();
@@ -77,9 +83,6 @@ absl::Status ValidateGuidance(const ModelInfo& info, const GenerationSpec& spec)
     return Refuse("true_cfg_scale", "this model takes none; its guidance is guidance_scale");
   }
   EASEL_RETURN_IF_ERROR(ValidateRange("true_cfg_scale", spec.true_cfg_scale, 1, kMaxGuidanceScale));
-  if (spec.guidance_rescale > 0 && spec.true_cfg_scale == 1) {
-    return Refuse("guidance_rescale", "has no effect at a true_cfg_scale of 1");
-  }
   return absl::OkStatus();
 }
 

@@ -91,9 +91,12 @@ std::vector<CLI::ConfigItem> ConfigFile::from_config(std::istream& input) const 
     CLI::ConfigItem item;
     item.name = std::string(key.str());
     const char* variable = std::getenv(VariableOf(item.name).c_str());
-    const bool known = app_->get_option_no_throw("--" + item.name) != nullptr;
-    if (known && variable != nullptr && *variable != '\0') continue;
+    const CLI::Option* flag = app_->get_option_no_throw("--" + item.name);
     const std::string place = absl::StrCat(where(node.source()), ": ", item.name);
+    if (flag == nullptr || !flag->get_configurable()) {
+      throw CLI::ValidationError(place, "is no key; the flags of --help are, without their dashes");
+    }
+    if (variable != nullptr && *variable != '\0') continue;
     if (const toml::array* values = node.as_array()) {
       for (const toml::node& value : *values) item.inputs.push_back(Text(place, value));
       if (item.inputs.empty()) throw CLI::ValidationError(place, "has an empty list");

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/config_file.h"
+#include "server/empty_values.h"
 
 namespace easel {
 
@@ -19,6 +20,12 @@ FlagSet::FlagSet(const std::string& description, const std::string& footer, cons
   app_.set_config("--config", named ? config : "", "file of flags in TOML", /*config_required=*/named);
   app_.config_formatter(std::make_shared<ConfigFile>(&app_));
   app_.allow_config_extras(CLI::config_extras_mode::error);
+}
+
+void FlagSet::ParseWords(int argc, const char* const* argv) {
+  app_.name(argv[0]);
+  const std::vector<std::string> words = WithEmptyValues(app_, {argv + 1, argv + argc});
+  app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
 }
 
 CLI::Option* FlagSet::Named(const std::string& flag, CLI::Option* option, const std::string& shown,

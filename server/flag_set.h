@@ -48,6 +48,9 @@ class FlagSet {
   // What the program is to do instead of its work: on the command line alone.
   void AddAct(const std::string& flag, const std::string& help, bool* value);
 
+  // argv as main has it.
+  void ParseWords(int argc, const char* const* argv);
+
   // The file that gives the same flags.
   std::string ConfigText() const { return app_.config_to_str(); }
 

@@ -82,7 +82,7 @@ class Parser : private FlagSet {
   }
 
   void Parse(int argc, const char* const* argv) {
-    app_.parse(argc, argv);
+    ParseWords(argc, argv);
     if (flags_->load.models.empty()) flags_->load.models.push_back(ParseModel(ShippedModel()));
     std::set<std::string> names;
     for (const ModelSource& source : flags_->load.models) {
@@ -92,8 +92,10 @@ class Parser : private FlagSet {
       }
     }
     if (!print_config_) CheckTls(flags_->app.secrets.tls);  // what is printed may yet be added to
-    // More pictures than may wait could never be accepted.
-    flags_->app.limits.max_images = std::min(flags_->app.limits.max_images, flags_->engine.max_queue);
+    // More pictures than may wait, or than one tenant may have, could never be accepted.
+    int& max_images = flags_->app.limits.max_images;
+    max_images = std::min(max_images, flags_->engine.max_queue);
+    if (flags_->engine.max_tenant_jobs > 0) max_images = std::min(max_images, flags_->engine.max_tenant_jobs);
   }
 
   // For --print-config: all of it, as TOML; else empty.

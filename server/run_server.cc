@@ -1,7 +1,10 @@
 #include "server/run_server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -10,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "server/app.h"
@@ -70,6 +74,13 @@ ExitCode CheckServer(const Flags& flags) {
   if (!secrets.ok()) return Fail(kExitUsage, secrets.status());
   std::error_code error;
   const bool measured = std::filesystem::exists(flags.step_times, error);
+  if (!flags.step_times.empty() && !measured) {  // a start would write it
+    const auto folder = std::filesystem::absolute(flags.step_times).parent_path();
+    if (access(folder.c_str(), W_OK) != 0) {
+      return Fail(kExitFault,
+                  absl::ErrnoToStatus(errno, absl::StrCat(flags.step_times, ": cannot be written")));
+    }
+  }
   Loaded loaded;
   const ExitCode code = Load(flags, *devices, measured ? flags.step_times : "", &loaded);
   if (code != kExitClean) return code;

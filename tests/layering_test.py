@@ -35,7 +35,7 @@ RULES = [
                          r"|model/(?!model_info\.h|io/status_macros\.h)"),
     ("server/sync", rf"server/(?!sync/)|model/|{ATEN}|{GRPC}|{PROTO}"),
     ("server/metrics", rf"server/(?!metrics/|sync/|engine/engine_observer\.h|engine/memory_use\.h|service/service_observer\.h)|{ATEN}|{GRPC}|{PROTO}|model/"),
-    ("client", rf"model/(?!image\.h)|tests/|server/(?!image/)|{ATEN}|{PROMETHEUS}|spdlog/"),
+    ("client", rf"model/(?!image\.h)|tests/|server/(?!image/|empty_values\.h)|{ATEN}|{PROMETHEUS}|spdlog/"),
     # It is installed: what its callers read is all that they need.
     ("client/image_client.h", r"(?!absl/|easel/v1/image_generation\.pb\.h$|[a-z]+$)"),
 ]

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/output_files.h"
 #include "client/cli/version.h"
+#include "server/empty_values.h"
 
 namespace easel {
 namespace {
@@ -83,14 +84,41 @@ const std::map<std::string, v1::ImageFormat>& Formats() {
   return *formats;
 }
 
-// CLI11 lets 64-bit numbers wrap around; a seed must be the one that was typed.
+template <typename Number>
+bool Reads(const std::string& text, Number& number) {
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && stop == end;
+}
+
+// CLI11 lets 64-bit numbers wrap around, and of others that it cannot read it does not say what they may be.
 std::string CheckSeed(const std::string& text) {
   uint64_t seed = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, seed);
-  return error == std::errc() && stop == end
-             ? ""
-             : absl::StrCat(text, " is not a whole number from 0 to 2^64 - 1");
+  return Reads(text, seed) ? "" : absl::StrCat("'", text, "' is not a whole number from 0 to 2^64 - 1");
+}
+
+std::string CheckCount(const std::string& text) {
+  uint32_t count = 0;
+  return Reads(text, count) ? "" : absl::StrCat("'", text, "' is not a whole number from 0 to 4294967295");
+}
+
+std::string CheckNumber(const std::string& text) {
+  double number = 0;
+  return Reads(text, number) ? "" : absl::StrCat("'", text, "' is not a number");
+}
+
+std::string CheckPositive(const std::string& text) {
+  double number = 0;
+  return Reads(text, number) && number > 0 ? "" : absl::StrCat("'", text, "' is not a number above 0");
+}
+
+// gRPC would take the port modulo 65536.
+std::string CheckServer(const std::string& text) {
+  const std::string port = text.substr(text.rfind(':') + 1);
+  uint64_t number = 0;
+  return Reads(port, number) && number > 65535 && port.size() < text.size()
+             ? absl::StrCat("'", text, "': a port is at most 65535")
+             : "";
 }
 
 // What a call's metadata can carry.
@@ -120,6 +148,7 @@ void AddConnection(CLI::App& app, Arguments& arguments) {
   app.add_option("--server", connection.server,
                  "the server's HOST:PORT; or dns:///NAME:PORT: all of that name that serve, in turn")
       ->envname("EASEL_SERVER")
+      ->check(CheckServer)
       ->capture_default_str();
   const auto add_file = [&app](const std::string& flag, const std::string& variable, std::string& value,
                                const std::string& help) {
@@ -160,25 +189,30 @@ void AddConnection(CLI::App& app, Arguments& arguments) {
 void AddRequest(CLI::App* sub, GenerateArguments& g) {
   CLI::Option* prompt = sub->add_option(
       "PROMPT", g.prompt, "what to draw; several words are one prompt. None: whatever comes to mind");
-  CLI::Option* label = sub->add_option("--class-label", g.class_label, "draw a class, by its number");
+  CLI::Option* label =
+      sub->add_option("--class-label", g.class_label, "draw a class, by its number")->check(CheckCount);
   CLI::Option* name =
       sub->add_option("--class-name", g.class_name, "draw a class, by its name (see easel models)");
   label->excludes(prompt)->excludes(name);
   name->excludes(prompt);
   sub->add_option("--negative-prompt", g.negative_prompt, "what to stay away from");
   sub->add_option("--model", g.model, "one of easel models; default: the server's");
-  sub->add_option("--num-inference-steps,--steps", g.num_inference_steps, "steps from noise to picture");
-  sub->add_option("--guidance-scale", g.guidance_scale,
-                  "how strongly the prompt is followed; 1: no guidance");
-  sub->add_option("--guidance-rescale", g.guidance_rescale, "takes back guidance's gain in contrast: 0 to 1");
+  sub->add_option("--num-inference-steps,--steps", g.num_inference_steps, "steps from noise to picture")
+      ->check(CheckCount);
+  sub->add_option("--guidance-scale", g.guidance_scale, "how strongly the prompt is followed; 1: no guidance")
+      ->check(CheckNumber);
+  sub->add_option("--guidance-rescale", g.guidance_rescale, "takes back guidance's gain in contrast: 0 to 1")
+      ->check(CheckNumber);
   sub->add_option("--true-cfg-scale", g.true_cfg_scale,
-                  "how far from the negative prompt, for models that take it so; 1: off");
-  sub->add_option("-W,--width", g.width, "pixels");
-  sub->add_option("-H,--height", g.height, "pixels");
-  sub->add_option("-n,--num-images", g.num_images, "pictures, from seeds that follow one another");
+                  "how far from the negative prompt, for models that take it so; 1: off")
+      ->check(CheckNumber);
+  sub->add_option("-W,--width", g.width, "pixels")->check(CheckCount);
+  sub->add_option("-H,--height", g.height, "pixels")->check(CheckCount);
+  sub->add_option("-n,--num-images", g.num_images, "pictures, from seeds that follow one another")
+      ->check(CheckCount);
   sub->add_option("-s,--seed", g.seed, "of the first picture; default: random, and told")->check(CheckSeed);
   sub->add_option("--sampler", g.sampler, "one of the model's samplers");
-  sub->add_option("--flow-shift", g.flow_shift, "shift of the times; 1: evenly spaced");
+  sub->add_option("--flow-shift", g.flow_shift, "shift of the times; 1: evenly spaced")->check(CheckNumber);
   sub->add_option("--like", g.like, "make a PNG of Easel's again; other options change what they name")
       ->type_name("FILE.png");
   sub->add_option("--format", g.format,
@@ -186,10 +220,10 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
       ->transform(CLI::CheckedTransformer(Formats(), CLI::ignore_case).description(""))
       ->type_name("FORMAT");
   sub->add_option("--quality", g.quality, "of JPEG and WebP: 1 to 100")->check(CLI::Range(1u, 100u));
-  sub->add_option("--preview", g.preview, "a picture of the unfinished work every so many steps");
+  sub->add_option("--preview", g.preview, "a picture of the unfinished work every so many steps")
+      ->check(CheckCount);
   sub->add_option("--preview-method", g.preview_method, "one of the model's preview methods");
-  sub->add_option("--timeout", g.timeout_seconds, "give up after so many seconds")
-      ->check(CLI::PositiveNumber);
+  sub->add_option("--timeout", g.timeout_seconds, "give up after so many seconds")->check(CheckPositive);
   sub->add_option("--priority", g.priority, "which of your own goes first, -100 to 100; higher before lower")
       ->check(CLI::Range(-100, 100));
   sub->add_option("--request-id", g.request_id,
@@ -243,7 +277,7 @@ CLI::App* AddLoad(CLI::App& app, LoadOptions& o) {
   CLI::App* sub = app.add_subcommand("load", "send a load of requests, and tell how they were served");
   sub->footer(kLoadExamples);
   CLI::Option* rate = sub->add_option("--rate", o.rate, "requests a second, at random times (open loop)")
-                          ->check(CLI::PositiveNumber);
+                          ->check(CheckPositive);
   CLI::Option* concurrency =
       sub->add_option("--concurrency", o.concurrency, "so many at a time, each after another (closed loop)")
           ->check(CLI::Range(1u, 10000u));
@@ -254,9 +288,9 @@ CLI::App* AddLoad(CLI::App& app, LoadOptions& o) {
   CLI::Option* requests = sub->add_option("--requests", o.requests, "how many to measure; default: 200")
                               ->check(CLI::Range(1u, 100000000u));
   sub->add_option("--duration", o.duration, "measure those of so many seconds")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckPositive)
       ->excludes(requests);
-  sub->add_option("--warmup", o.warmup, "send so many before that");
+  sub->add_option("--warmup", o.warmup, "send so many before that")->check(CheckCount);
   sub->add_option("--mix", o.mix,
                   "kinds of requests; default: 4, 10, 20 and 50 steps of all that the model takes")
       ->type_name("FILE.json");
@@ -265,10 +299,10 @@ CLI::App* AddLoad(CLI::App& app, LoadOptions& o) {
       ->check(CheckSeed)
       ->capture_default_str();
   sub->add_option("--slo", o.slo, "in time is what takes at most so many times its latency alone")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckPositive)
       ->capture_default_str();
   sub->add_flag("--deadline", o.deadline, "send that time as the call's deadline");
-  sub->add_option("--preview", o.preview, "ask for a preview every so many steps");
+  sub->add_option("--preview", o.preview, "ask for a preview every so many steps")->check(CheckCount);
   sub->add_flag("--verify", o.verify,
                 "compare each picture with the same request's alone; exit code 1 if any differs");
   return sub;
@@ -329,7 +363,8 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
        Command::kHealth},
   };
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
+    const std::vector<std::string> all = WithEmptyValues(app, words);
+    app.parse(std::vector<std::string>(all.rbegin(), all.rend()));  // CLI11 takes them from the back
     for (const auto& [sub, command] : commands) {
       if (sub->parsed()) arguments.command = command;
     }
@@ -350,6 +385,11 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
     return Leave{
         2, absl::StrCat("easel: ", named ? error.what() : absl::StrCat("the command is one of ", kCommands),
                         "\n  easel --help tells more\n")};
+  } catch (const CLI::ExtrasError& error) {
+    const bool draws = app.got_subcommand("generate") || app.got_subcommand("submit");
+    return Leave{2, absl::StrCat("easel: ", error.what(),
+                                 draws ? "\n  a prompt that begins with a dash goes last, after --" : "",
+                                 "\n  easel --help tells more\n")};
   } catch (const CLI::ParseError& error) {
     return Leave{2, absl::StrCat("easel: ", error.what(), "\n  easel --help tells more\n")};
   }

@@ -1,3 +1,4 @@
+#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -11,6 +12,7 @@
 
 int main(int argc, char** argv) {
   using easel::Arguments;
+  google::protobuf::SetLogHandler(nullptr);  // text that is not UTF-8: the server says so
   const auto parsed = easel::ParseArguments({argv + 1, argv + argc});
   if (const auto* leave = std::get_if<easel::Leave>(&parsed)) {
     (leave->exit_code == 0 ? std::cout : std::cerr) << leave->text;
@@ -51,6 +53,10 @@ int main(int argc, char** argv) {
     case Arguments::Command::kHealth:
       code = RunHealth(**client, arguments.json, std::cout, std::cerr);
       break;
+  }
+  if (!std::cout.flush() && code == 0) {
+    std::cerr << "easel: cannot write to stdout\n";
+    code = 1;
   }
   return code != 0 && interrupts.signal() != 0 ? 128 + interrupts.signal() : code;
 }

@@ -43,7 +43,7 @@ v1::Warning TextWasCut(const v1::GenerateRequest& parameters, int tokens_cut) {
   const bool both = parameters.has_prompt() && !parameters.negative_prompt().empty();
   v1::Warning warning;
   warning.set_field(parameters.has_prompt() ? "prompt" : "negative_prompt");
-  warning.set_message(absl::StrCat(both ? "prompt and negative_prompt were" : warning.field() + " was",
+  warning.set_message(absl::StrCat(both ? "prompt and negative_prompt are" : "is",
                                    " longer than the model reads: ", tokens_cut,
                                    tokens_cut == 1 ? " token was" : " tokens were", " cut off at the end"));
   warning.set_tokens_cut(static_cast<uint32_t>(tokens_cut));

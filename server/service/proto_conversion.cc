@@ -158,14 +158,16 @@ void ConvertSize(const v1::GenerateRequest& request, const ModelInfo& info, int6
                  GenerationSpec* spec, Violations* violations) {
   const int64_t width = request.has_width() ? request.width() : info.default_width;
   const int64_t height = request.has_height() ? request.height() : info.default_height;
+  const std::string sides = info.size_multiple == 1
+                                ? absl::StrCat("1 to ", info.max_side)
+                                : absl::StrCat("multiples of ", info.size_multiple, " up to ", info.max_side);
   const auto check_side = [&](const char* field, int64_t given, int fixed) {
     if (info.fixed_size) {
-      if (given != fixed) violations->Add(field, given, absl::StrCat(fixed));
+      if (given == fixed) return true;
+      violations->Add(field, given, absl::StrCat(fixed));
     } else if (given < info.size_multiple || given % info.size_multiple != 0 || given > info.max_side ||
                given > max_pixels) {
-      violations->Add(field, given,
-                      absl::StrCat("multiples of ", info.size_multiple, " up to ", info.max_side,
-                                   ", width × height up to ", max_pixels));
+      violations->Add(field, given, absl::StrCat(sides, ", width × height up to ", max_pixels));
     } else {
       return true;
     }

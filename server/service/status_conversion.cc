@@ -89,9 +89,10 @@ absl::Status FromEngine(const absl::Status& status) {
   const std::optional<double> estimate = EstimatedSeconds(status);
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument: {
-      const std::string field =
-          RequestField(std::string_view(status.message().data(), status.message().size()));
-      return InvalidFields({{field, std::string(status.message())}});
+      std::string_view message(status.message().data(), status.message().size());
+      const std::string field = RequestField(message);
+      if (const auto colon = message.find(": "); colon < message.find(' ')) message.remove_prefix(colon + 2);
+      return InvalidFields({{field, std::string(message)}});
     }
     case absl::StatusCode::kResourceExhausted:
       if (IsBiggerThanTheDevice(status)) {  // waiting does not help

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 namespace easel {
 namespace {
 
@@ -17,6 +19,9 @@ TEST(ChannelCredentialsTest, PlainTextWhereNothingIsNamed) { EXPECT_TRUE(MakeCha
 TEST(ChannelCredentialsTest, WhatIsMissingIsNamed) {
   EXPECT_THAT(Refusal({.ca = "/no/such.pem"}), HasSubstr("/no/such.pem"));
   EXPECT_THAT(Refusal({.ca = "/dev/null"}), HasSubstr("/dev/null"));
+  const std::string no_pem = ::testing::TempDir() + "no_pem";
+  std::ofstream(no_pem) << "hello\n";
+  EXPECT_THAT(Refusal({.ca = no_pem}), HasSubstr("no_pem holds no certificates in PEM"));
   EXPECT_THAT(Refusal({.ca = "a", .cert = "b"}), HasSubstr("come together"));
   EXPECT_THAT(Refusal({.ca = "a", .key = "b"}), HasSubstr("come together"));
   EXPECT_THAT(Refusal({.cert = "a", .key = "b"}), HasSubstr("needs the server's CA"));

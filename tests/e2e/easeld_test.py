@@ -103,6 +103,22 @@ class EaseldTest(unittest.TestCase):
         self.assertRegex(log, r"info call rpc=GenerateStream code=OK .*model=text steps=3 ")
         self.assertNotIn("some words", log)
 
+    def test_a_prompt_that_is_no_text_is_refused_in_one_line(self):
+        server = Server()
+        refused = server.generate(b"caf\xe9")
+        self.assertEqual((refused.returncode, refused.stderr),
+                         (1, "easel: INVALID_ARGUMENT: prompt: the text given is not valid UTF-8\n"))
+        self.assertEqual(server.stop()[0], 0)
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        server = Server()
+        with open("/dev/full", "w") as full:
+            for command in (["models"], ["health", "--json"], ["generate", "a", "--steps", "1", "--json", "-o", "/dev/null"]):
+                done = subprocess.run([EASEL, *command, "--server", server.address], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=TIMEOUT, env=environment())
+                self.assertEqual((done.returncode, done.stderr), (1, "easel: cannot write to stdout\n"))
+        self.assertEqual(server.stop()[0], 0)
+
     def test_json_log_with_prompts_where_asked(self):
         server = Server("--log-format", "json", "--log-prompts", "--log-level", "debug")
         prompt = 'quote " and\nline break'
@@ -199,6 +215,7 @@ class EaseldTest(unittest.TestCase):
             ([*here, "--device", "cuda:99"], 2, "cuda:99"),
             ([*here, "--workers", "4096", "--threads", "4096"], 2, "4096"),
             ([*here, "--step-times", str(times)], 1, "times.json"),
+            ([*here, "--step-times", str(self.directory / "nowhere/times.json")], 1, "nowhere/times.json: cannot be written"),
             ([*here, "--config", self.config("max-kew = 8\n")], 2, "max-kew"),
         ]:
             code, out, log = self.check(*flags, EASEL_METRICS_LISTEN="off")

@@ -130,7 +130,7 @@ TEST(FluxFamily, SaysWhatItTakes) {
                              "negative_prompt: has no effect at a true_cfg_scale of 1"},
                             {[](auto& s) { s.prompt = "a", s.negative_prompt = "b", s.true_cfg_scale = 0.5; },
                              "true_cfg_scale: 0.5 is not allowed; it must be in 1"},
-                            {[](auto& s) { s.guidance_rescale = 0.5; },
+                            {[](auto& s) { s.prompt = "a", s.guidance_rescale = 0.5; },
                              "guidance_rescale: has no effect at a true_cfg_scale of 1"},
                             {[](auto& s) { s.flow_shift = 2; }, "flow_shift: this model takes none"},
                             {[](auto& s) { s.sampler = "ddim"; },

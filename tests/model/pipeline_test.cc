@@ -167,6 +167,12 @@ TEST(Validate, RefusesWithFieldValueAndWhatIsAllowed) {
          s.class_label = 1;
          s.prompt = "red";
        }},
+      {"guidance_rescale: has no effect without a prompt or a class_label",
+       [](auto& s) { s.guidance_scale = 3, s.guidance_rescale = 0.5; }},
+      {"guidance_rescale: has no effect at a guidance_scale of 1",
+       [](auto& s) { s.class_label = 1, s.guidance_scale = 1, s.guidance_rescale = 0.5; }},
+      {"guidance_rescale: has no effect at a guidance_scale of 0",
+       [](auto& s) { s.class_label = 1, s.guidance_scale = 0, s.guidance_rescale = 0.5; }},
       {"negative_prompt: has no effect without", [](auto& s) { s.negative_prompt = "red"; }},
       {"negative_prompt: has no effect at a guidance_scale of 1",
        [](auto& s) {
@@ -190,9 +196,10 @@ TEST(Validate, TakesWhatIsAtTheLimits) {
   auto pipeline = MakeAnalyticPipeline();
   for (auto change : std::vector<std::function<void(GenerationSpec&)>>{
            [](auto& s) { s.num_inference_steps = 1; }, [](auto& s) { s.guidance_scale = -100; },
-           [](auto& s) { s.guidance_rescale = 1; }, [](auto& s) { s.flow_shift = 0.01; },
-           [](auto& s) { s.flow_shift = 100; }, [](auto& s) { s.class_label = 2; },
-           [](auto& s) { s.prompt = ""; }, [](auto& s) { s.seed = ~uint64_t{0}; }}) {
+           [](auto& s) { s.class_label = 1, s.guidance_scale = 2, s.guidance_rescale = 1; },
+           [](auto& s) { s.flow_shift = 0.01; }, [](auto& s) { s.flow_shift = 100; },
+           [](auto& s) { s.class_label = 2; }, [](auto& s) { s.prompt = ""; },
+           [](auto& s) { s.seed = ~uint64_t{0}; }}) {
     GenerationSpec spec = DefaultSpec(*pipeline);
     change(spec);
     EXPECT_TRUE(pipeline->Validate(spec).ok()) << pipeline->Validate(spec);

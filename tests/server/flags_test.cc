@@ -138,6 +138,27 @@ TEST_F(FlagsTest, EveryFlagIsAVariableAndAKey) {
     EXPECT_THAT(by_flags, HasSubstr(absl::StrCat("\n", each.name, " = "))) << by_flags;
 }
 
+TEST_F(FlagsTest, NoRequestMayAskForMorePicturesThanCouldEverBeAccepted) {
+  const auto max_images = [](std::vector<std::string> words) {
+    return std::get<Flags>(Parse(std::move(words)).parsed).app.limits.max_images;
+  };
+  EXPECT_EQ(max_images({}), 16);
+  EXPECT_EQ(max_images({"--max-queue", "3"}), 3);
+  EXPECT_EQ(max_images({"--max-tenant-jobs", "2"}), 2);
+  EXPECT_EQ(max_images({"--max-tenant-jobs", "20"}), 16);
+}
+
+// Not the next word, as CLI11 has it.
+TEST_F(FlagsTest, AnEmptyValueIsAValue) {
+  const Outcome outcome = Parse({"--tls-cert=", "--max-queue", "3"});
+  ASSERT_EQ(outcome.code(), -1) << outcome.err;
+  EXPECT_EQ(std::get<Flags>(outcome.parsed).app.secrets.tls.cert, "");
+  EXPECT_EQ(std::get<Flags>(outcome.parsed).engine.max_queue, 3);
+  const Outcome refused = Parse({"--max-queue=", "3"});
+  EXPECT_EQ(refused.code(), kExitUsage);
+  EXPECT_THAT(refused.err, HasSubstr("--max-queue: '' is not a whole number"));
+}
+
 TEST_F(FlagsTest, FlagBeforeVariableBeforeFileBeforeDefault) {
   const std::string file = AsFile(2);
   const std::string of_file = Printed({"--config", file});
@@ -208,20 +229,22 @@ TEST_F(FlagsTest, NumbersMayBeNumbers) {
 
 TEST_F(FlagsTest, MistakesInAFileAreToldWithFileLineAndKey) {
   for (const auto& [text, told] : std::vector<std::pair<std::string, std::string>>{
-           {"max-queue = 7\nmax-kew = 8\n", "max-kew"},
+           {"max-queue = 7\nmax-kew = 8\n", "1.toml, line 2: max-kew: is no key"},
            {"max-queue = 7\n\nlisten = [\n", "1.toml, line "},
            {"max-queue = 7\nmax-queue = 8\n", "1.toml, line 2: "},
            {"reflection = maybe\n", "1.toml, line 1: "},
-           {"\n[limits]\nmax-queue = 7\n", "1.toml, line 2: limits: takes text"},
+           {"\n[limits]\nmax-queue = 7\n", "1.toml, line 2: limits: is no key"},
+           {"max_queue = 7\n", "1.toml, line 1: max_queue: is no key"},
+           {"[max-queue]\nlimit = 7\n", "1.toml, line 1: max-queue: takes text"},
            {"max-queue = 2024-01-01\n", "1.toml, line 1: max-queue: takes text"},
            {"model = []\n", "1.toml, line 1: model: has an empty list"},
            {"model = [['a']]\n", "1.toml, line 1: model: takes text"},
            {"max-queue = [1, 2]\n", "max-queue"},
            {"max-queue = 0\n", "--max-queue"},
            {"listen = 'a\xff:1'\n", "1.toml, line 1: "},
-           {"check = true\n", "check"},
-           {"print-config = true\n", "print-config"},
-           {"config = 'other.toml'\n", "config"},
+           {"check = true\n", "check: is no key"},
+           {"print-config = true\n", "print-config: is no key"},
+           {"config = 'other.toml'\n", "config: is no key"},
        }) {
     files_ = 0;
     const Outcome outcome = Parse({"--config", Write(text)});

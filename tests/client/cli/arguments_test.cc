@@ -134,6 +134,24 @@ TEST(Arguments, AnEmptyPromptIsAPrompt) {
   EXPECT_THAT(Parsed({"generate", ""}).generate.prompt, ElementsAre(""));
 }
 
+// Not the next word, as CLI11 has it.
+TEST(Arguments, AnEmptyValueIsAValue) {
+  const Arguments a =
+      Parsed({"generate", "--negative-prompt=", "--steps", "3", "--request-id=", "red", "apple"});
+  EXPECT_EQ(a.generate.negative_prompt, "");
+  EXPECT_EQ(a.generate.num_inference_steps, 3);
+  EXPECT_EQ(a.generate.request_id, "");
+  EXPECT_THAT(a.generate.prompt, ElementsAre("red", "apple"));
+  EXPECT_EQ(Parsed({"--tls-ca=", "models"}).connection.tls_ca, "");
+}
+
+TEST(Arguments, WhatIsAValueOrAPromptStaysAsItIs) {
+  EXPECT_EQ(Parsed({"generate", "--negative-prompt", "--steps="}).generate.negative_prompt, "--steps=");
+  EXPECT_THAT(Parsed({"generate", "-s", "1", "--", "--steps=", "a="}).generate.prompt,
+              ElementsAre("--steps=", "a="));
+  EXPECT_TRUE(Parsed({"models", "--json="}).json);  // takes no value
+}
+
 TEST(Arguments, EnvironmentNamesTheServerAndFlagsWin) {
   setenv("EASEL_SERVER", "elsewhere:2", 1);
   setenv("EASEL_API_KEY", "from-env", 1);
@@ -270,6 +288,12 @@ TEST(Arguments, WrongOnesAreUsageErrors) {
       {{"generate", "-o", "-", "-n", "2"}, "--num-images"},
       {{"generate", "-o", "-", "--json"}, "--json"},
       {{"generate", "--preview-method", "decoder"}, "--preview"},
+      {{"generate", "--steps", "4294967296"}, "'4294967296' is not a whole number from 0 to 4294967295"},
+      {{"generate", "--guidance-scale", "much"}, "--guidance-scale: 'much' is not a number"},
+      {{"generate", "--timeout", "0"}, "--timeout: '0' is not a number above 0"},
+      {{"generate", "--steps="}, "'' is not a whole number"},
+      {{"generate", "--gloomy sea"}, "a prompt that begins with a dash goes last, after --"},
+      {{"models", "--server", "localhost:65536"}, "'localhost:65536': a port is at most 65535"},
   };
   for (const auto& [words, part] : wrong) {
     const Leave leave = Left(words);

@@ -106,7 +106,7 @@ Order MakeOrder(uint64_t seed, Random& random, const Pipeline& pipeline) {
   }
   const bool conditioned = spec.prompt.has_value() || spec.class_label.has_value();
   spec.guidance_scale = conditioned ? random.Any(0.0, 1.0, 1.0, 2.5, 7.0) : 1;
-  spec.guidance_rescale = random.Any(0.0, 0.0, 0.7);
+  if (spec.guidance_scale > 1) spec.guidance_rescale = random.Any(0.0, 0.7);
   spec.width = random.Any(kSide, kSide, kSide, kSide, kSide / 2);
   spec.height = random.Any(kSide, kSide, kSide, kSide, kSide - 4);
   spec.num_inference_steps = 1 + random.Below(6);

@@ -242,6 +242,8 @@ TEST(EventStreamTest, WarnsOfWhatWasCut) {
   ASSERT_EQ(started.warnings_size(), 1);
   EXPECT_EQ(started.warnings(0).field(), "prompt");
   EXPECT_EQ(started.warnings(0).tokens_cut(), 5u);
+  EXPECT_EQ(started.warnings(0).message(),
+            "is longer than the model reads: 5 tokens were cut off at the end");
 }
 
 TEST(EventStreamTest, AFailureCancelsTheOthersAndFinishedPicturesStillArrive) {

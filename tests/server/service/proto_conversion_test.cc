@@ -178,6 +178,9 @@ TEST(ProtoConversionTest, RefusesWhatTheModelDoesNotTake) {
                  {"flow_shift: 2", "flow_shift", "2 given; allowed: 1, this model takes none"},
                  {"width: 144", "width", "144 given; allowed: multiples of 16 up to 128"}},
                 TrueCfg());
+  ServedModel any_size = TrueCfg();
+  any_size.info.size_multiple = 1;
+  ExpectRefused({{"width: 129", "width", "129 given; allowed: 1 to 128, width × height"}}, any_size);
 }
 
 TEST(ProtoConversionTest, NamesEveryFieldThatIsWrong) {
@@ -308,6 +311,15 @@ TEST(ProtoConversionTest, DefaultStepsRespectTheLimit) {
   const auto plan = ToPlan({}, Everything(), limits, Answer::kStream, 0);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->pictures[0].num_inference_steps, 10);
+}
+
+TEST(ProtoConversionTest, ThePixelLimitHoldsForAModelOfOneSizeToo) {
+  RequestLimits limits;
+  limits.max_pixels = 64 * 64 - 1;
+  const auto plan = ToPlan({}, Plain(), limits, Answer::kStream, 0);
+  EXPECT_THAT(Fields(plan.status()), ElementsAre("height"));
+  EXPECT_THAT(std::string(plan.status().message()),
+              HasSubstr("64 × 64 given; allowed: width × height up to 4095"));
 }
 
 TEST(ProtoConversionTest, FindsModelsByName) {

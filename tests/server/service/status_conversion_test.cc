@@ -43,6 +43,13 @@ TEST(StatusConversionTest, TheEnginesFieldsGetTheirPaths) {
   EXPECT_EQ(field("preview_every_n_steps: none"), "preview.every_n_steps");
 }
 
+TEST(StatusConversionTest, AFieldIsNamedOnce) {
+  const absl::Status refused = FromEngine(absl::InvalidArgumentError("negative_prompt: has no effect here"));
+  EXPECT_EQ(refused.message(), "negative_prompt: has no effect here");
+  EXPECT_EQ(OnlyDetail<google::rpc::BadRequest>(ToGrpcStatus(refused)).field_violations(0).description(),
+            "has no effect here");
+}
+
 TEST(StatusConversionTest, FullAndStoppingSayWhenToTryAgain) {
   for (const absl::Status& status :
        {absl::ResourceExhaustedError("full"), absl::UnavailableError("stopping")}) {
