@@ -139,8 +139,10 @@ void ConvertGuidance(const v1::GenerateRequest& request, const ModelInfo& info, 
   spec->true_cfg_scale = request.has_true_cfg_scale() ? request.true_cfg_scale() : 1;
   if (info.takes_guidance) {
     ConvertReal("guidance_scale", spec->guidance_scale, 0, kMaxGuidanceScale, violations);
+  } else if (spec->guidance_scale == 0) {
+    spec->guidance_scale = 1;  // FLUX.1-schnell's users write 0 for none
   } else if (spec->guidance_scale != 1) {
-    violations->Add("guidance_scale", spec->guidance_scale, "1, this model takes no guidance");
+    violations->Add("guidance_scale", spec->guidance_scale, "1 or 0, this model takes no guidance");
   }
   if (info.takes_true_cfg) {
     ConvertReal("true_cfg_scale", spec->true_cfg_scale, 1, kMaxGuidanceScale, violations);

@@ -232,6 +232,13 @@ TEST(ProtoConversionTest, ZeroIsAValueWhereItIsLegal) {
   EXPECT_EQ(plan->pictures[0].seed, 0u);
 }
 
+TEST(ProtoConversionTest, WithoutGuidanceZeroIsNoneToo) {
+  const auto plan = Plan("prompt: 'a' guidance_scale: 0", TrueCfg());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->pictures[0].guidance_scale, 1);
+  EXPECT_EQ(plan->resolved.guidance_scale(), 1);
+}
+
 TEST(ProtoConversionTest, TrueCfgScaleIsGuidanceOfItsOwn) {
   const auto plan =
       Plan("prompt: 'a' negative_prompt: 'b' true_cfg_scale: 3 guidance_rescale: 0.5", TrueCfg());
