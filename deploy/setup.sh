@@ -14,6 +14,7 @@ torch_version=2.11.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/easel
 packages=(
   build-essential cmake ninja-build ccache mold pkg-config python3 python3-pip git  # build
+  openssl                                                                           # certificates of tests and for trying
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev libssl-dev zlib1g-dev
   prometheus-cpp-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   libpng-dev libturbojpeg0-dev libwebp-dev                                          # pictures
