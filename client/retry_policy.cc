@@ -1,11 +1,10 @@
 #include "client/retry_policy.h"
 
 #include <algorithm>
-#include <string>
 
-#include "absl/strings/str_cat.h"
 #include "client/image_client.h"
 #include "google/rpc/error_details.pb.h"
+#include "proto/status_details.h"
 
 namespace easel {
 namespace {
@@ -16,12 +15,10 @@ constexpr absl::Duration kLongestPushback = absl::Minutes(1);
 }  // namespace
 
 std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
-  google::rpc::RetryInfo info;
-  const auto payload =
-      status.GetPayload(absl::StrCat("type.googleapis.com/", info.GetDescriptor()->full_name()));
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
+  const auto info = DetailOf<google::rpc::RetryInfo>(status);
+  if (!info.has_value()) return std::nullopt;
   const absl::Duration delay =
-      absl::Seconds(info.retry_delay().seconds()) + absl::Nanoseconds(info.retry_delay().nanos());
+      absl::Seconds(info->retry_delay().seconds()) + absl::Nanoseconds(info->retry_delay().nanos());
   return std::max(delay, absl::ZeroDuration());
 }
 

@@ -6,41 +6,30 @@
 #include "absl/strings/str_format.h"
 #include "client/image_client.h"
 #include "google/rpc/error_details.pb.h"
+#include "proto/status_details.h"
 
 namespace easel {
-namespace {
-
-// The detail of that type, if the status has one.
-template <typename Detail>
-bool Has(const absl::Status& status, Detail* detail) {
-  const auto payload =
-      status.GetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()));
-  return payload.has_value() && detail->ParseFromString(std::string(*payload));
-}
-
-}  // namespace
-
 std::string ErrorText(const absl::Status& status) {
   const std::string code = absl::StatusCodeToString(status.code());
   std::string text = absl::StrCat("easel: ", code);
   // gRPC repeats the code where there is nothing to say.
   if (!status.message().empty() && status.message() != code) absl::StrAppend(&text, ": ", status.message());
   text += "\n";
-  if (google::rpc::BadRequest bad; Has(status, &bad)) {
-    for (const auto& violation : bad.field_violations()) {
+  if (const auto bad = DetailOf<google::rpc::BadRequest>(status); bad.has_value()) {
+    for (const auto& violation : bad->field_violations()) {
       const std::string line = absl::StrCat(violation.field(), ": ", violation.description());
       if (line != status.message()) absl::StrAppend(&text, "  ", line, "\n");  // else it stands above
     }
   }
-  if (google::rpc::RetryInfo retry; Has(status, &retry)) {
+  if (const auto retry = DetailOf<google::rpc::RetryInfo>(status); retry.has_value()) {
     absl::StrAppendFormat(
         &text, "  try again in %.3g s\n",
-        static_cast<double>(retry.retry_delay().seconds()) + retry.retry_delay().nanos() * 1e-9);
+        static_cast<double>(retry->retry_delay().seconds()) + retry->retry_delay().nanos() * 1e-9);
   }
-  if (google::rpc::ErrorInfo info; Has(status, &info)) {
-    absl::StrAppend(&text, "  ", info.reason(), "\n");
+  if (const auto info = DetailOf<google::rpc::ErrorInfo>(status); info.has_value()) {
+    absl::StrAppend(&text, "  ", info->reason(), "\n");
     for (const auto& [key, value] :
-         std::map<std::string, std::string>(info.metadata().begin(), info.metadata().end())) {
+         std::map<std::string, std::string>(info->metadata().begin(), info->metadata().end())) {
       absl::StrAppend(&text, "  ", key, ": ", value, "\n");
     }
   }

@@ -86,9 +86,10 @@ size_t Leader(const std::vector<BatchCandidate>& active, const std::vector<size_
     if (IsOver(candidate) != IsOver(first) || IsHopeless(candidate)) break;
     before += candidate.shared_seconds_left;
     const double own_slack = candidate.seconds_to_deadline - before;
-    const std::optional<double> seconds = times.Seconds(candidate.shape, candidate.rows);
-    const bool is_newcomer = candidate.last_served == 0 && candidate.priority >= priority;
-    if (is_newcomer && own_slack >= 0 && seconds && Batcher::kNewcomerSlack * *seconds <= slack) return i;
+    if (candidate.last_served == 0 && candidate.priority >= priority && own_slack >= 0) {
+      const std::optional<double> seconds = times.Seconds(candidate.shape, candidate.rows);
+      if (seconds.has_value() && Batcher::kNewcomerSlack * *seconds <= slack) return i;
+    }
     slack = std::min(slack, own_slack);
     priority = std::max(priority, candidate.priority);
   }

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "model/io/status_macros.h"
+#include "proto/status_details.h"
 #include "server/inference/infer_parameters.h"
 #include "server/inference/tensors.h"
 #include "server/service/model_description.h"
@@ -185,12 +186,10 @@ absl::StatusOr<InferRequest> ParseInferRequest(const ModelInferRequest& from, An
 
 absl::Status InTensorWords(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kInvalidArgument) return status;
-  google::rpc::BadRequest details;
-  const auto payload =
-      status.GetPayload(absl::StrCat("type.googleapis.com/", details.GetDescriptor()->full_name()));
-  if (!payload.has_value() || !details.ParseFromString(std::string(*payload))) return status;
+  const auto details = DetailOf<google::rpc::BadRequest>(status);
+  if (!details.has_value()) return status;
   std::vector<FieldViolation> violations;
-  for (const auto& field : details.field_violations()) {
+  for (const auto& field : details->field_violations()) {
     const auto* word = std::find_if(kWords.begin(), kWords.end(),
                                     [&](const auto& one) { return one.first == field.field(); });
     violations.push_back(

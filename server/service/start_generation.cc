@@ -118,9 +118,10 @@ absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
   const std::shared_ptr<Generation> fresh = NewGeneration(state, id, std::move(plan), options);
   Describe(*fresh, record);
 
+  const GenerationKey key = {options.caller.tenant, request.request_id(), HashOf(bytes)};
   fresh->Join(options.detach);
   for (;;) {
-    auto added = state->store->Add(fresh, {options.caller.tenant, request.request_id(), HashOf(bytes)});
+    auto added = state->store->Add(fresh, key);
     if (!added.ok()) return FromEngine(added.status());
     if (*added == fresh) break;
     if (!(*added)->Join(options.detach)) continue;  // it failed at this moment, and has no name any more

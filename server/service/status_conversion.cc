@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "proto/status_details.h"
 #include "server/engine/estimate.h"
 #include "server/engine/refusal.h"
 
@@ -20,12 +21,6 @@ namespace {
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 constexpr absl::Duration kLongestPushback = absl::Minutes(1);
 constexpr absl::Duration kRetryAtLeast = absl::Milliseconds(100);
-
-template <typename Detail>
-void Attach(absl::Status& status, const Detail& detail) {
-  status.SetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()),
-                    absl::Cord(detail.SerializeAsString()));
-}
 
 // The request's path for a field that the engine names in its own, flat words.
 std::string RequestField(std::string_view message) {
@@ -42,11 +37,9 @@ std::string RequestField(std::string_view message) {
 
 // The RetryInfo's; nothing where there is none.
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
-  google::rpc::RetryInfo info;
-  const auto payload =
-      status.GetPayload(absl::StrCat("type.googleapis.com/", info.GetDescriptor()->full_name()));
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
-  return absl::Seconds(info.retry_delay().seconds()) + absl::Nanoseconds(info.retry_delay().nanos());
+  const auto info = DetailOf<google::rpc::RetryInfo>(status);
+  if (!info.has_value()) return std::nullopt;
+  return absl::Seconds(info->retry_delay().seconds()) + absl::Nanoseconds(info->retry_delay().nanos());
 }
 
 }  // namespace
@@ -62,7 +55,7 @@ absl::Status InvalidFields(const std::vector<FieldViolation>& violations) {
       absl::StrJoin(violations, "; ", [](std::string* out, const FieldViolation& violation) {
         absl::StrAppend(out, violation.field, ": ", violation.description);
       }));
-  Attach(status, details);
+  AttachDetail(status, details);
   return status;
 }
 
@@ -71,7 +64,7 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
   info.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(delay));
   info.mutable_retry_delay()->set_nanos(
       static_cast<int32_t>(absl::ToInt64Nanoseconds(delay - absl::Seconds(absl::ToInt64Seconds(delay)))));
-  Attach(status, info);
+  AttachDetail(status, info);
   return status;
 }
 
@@ -81,7 +74,7 @@ absl::Status WithReason(absl::Status status, const std::string& reason,
   info.set_reason(reason);
   info.set_domain("easel");
   info.mutable_metadata()->insert(metadata.begin(), metadata.end());
-  Attach(status, info);
+  AttachDetail(status, info);
   return status;
 }
 
