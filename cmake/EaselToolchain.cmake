@@ -1,5 +1,7 @@
 # Compiler, cache, linker and sanitizer settings, and the two helpers that every folder's CMakeLists uses.
 add_compile_options(-Wall -Wextra -Wno-unused-parameter)
+# Error messages hold the names of files: the same ones wherever they were built, so that the programs are the same.
+add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
 
 find_program(EASEL_CCACHE ccache)
 if(EASEL_CCACHE)
