@@ -37,7 +37,7 @@ RUN --mount=type=cache,target=/root/.cache/ccache \
 FROM ${BASE} AS runtime
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-       libgrpc++1.51 libpng16-16 libprometheus-cpp-pull1.0 libspdlog1.10 libturbojpeg0 libutf8proc2 libwebp7 >/dev/null \
+       libcivetweb1 libgrpc++1.51 libpng16-16 libprometheus-cpp-core1.0 libspdlog1.10 libturbojpeg0 libutf8proc2 libwebp7 >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 ENV PATH=/opt/easel/bin:/usr/bin:/bin EASEL_LISTEN=0.0.0.0:50051 EASEL_METRICS_LISTEN=0.0.0.0:9464
 EXPOSE 50051 9464

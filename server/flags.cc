@@ -25,15 +25,13 @@ Examples:
 
 Exit codes: 0 clean, 1 fault, 2 usage or configuration, 3 a model that cannot be loaded, 4 address in use.)";
 
-// Beside the program in a build, below it where installed, else in the source tree.
+// Beside the program in a build (a link that CMake makes), below it where installed.
 std::string ShippedModel() {
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const char* place : {"../model/reference", "../share/easel/model/reference"}) {
-    const std::filesystem::path directory = (program / place).lexically_normal();
-    if (std::filesystem::exists(directory / "model_index.json", error)) return directory.string();
-  }
-  return EASEL_SOURCE_DIR "/model/reference";
+  const std::filesystem::path built = (program / "../model/reference").lexically_normal();
+  if (std::filesystem::exists(built / "model_index.json", error)) return built.string();
+  return (program / "../share/easel/model/reference").lexically_normal().string();
 }
 
 // [NAME=]DIR. Without a name the directory's own; a slash before the = makes it part of the directory.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -109,13 +108,7 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
 }
 
 absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& models, const CpuLayout& layout,
-                                                int max_batch_rows, const std::string& file) {
-  std::vector<ModelCosts> costs;
-  std::error_code error;
-  const bool exists = !file.empty() && std::filesystem::exists(file, error);
-  if (exists) {
-    EASEL_ASSIGN_OR_RETURN(costs, ReadModelCosts(file));
-  }
+                                                int max_batch_rows, std::vector<ModelCosts> costs) {
   for (const LoadedModel& model : models) {
     const auto& [name, pipeline] = model.model;
     const std::string device = pipeline->device().str();
@@ -128,7 +121,6 @@ absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& 
     EASEL_ASSIGN_OR_RETURN(ModelCosts measured, MeasureCosts(name, *pipeline, here, rows));
     costs.push_back(std::move(measured));
   }
-  if (!file.empty() && !exists) EASEL_RETURN_IF_ERROR(WriteModelCosts(file, costs));
   return costs;
 }
 

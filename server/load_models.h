@@ -40,11 +40,10 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const LoadOptions& options,
 // How many workers and threads serve the CPU; measured on the first model where the options do not say.
 absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vector<LoadedModel>& models);
 
-// What each model's work takes on its device, for EngineOptions::known_costs: of `file` where that exists, and else
-// measured, and written to it. Models that the file does not have are measured, too. `file` may be empty.
-// `max_batch_rows`: as in EngineOptions. Errors: those of MeasureCosts, ReadModelCosts and WriteModelCosts.
+// What each model's work takes on its device, for EngineOptions::known_costs: of `costs`, and measured where that
+// does not have it. `max_batch_rows`: as in EngineOptions. Errors: those of MeasureCosts.
 absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& models, const CpuLayout& layout,
-                                                int max_batch_rows, const std::string& file);
+                                                int max_batch_rows, std::vector<ModelCosts> costs);
 
 // A line for each model on each device, for people: name, directory, device, memory, how long it took.
 std::vector<std::string> Describe(const LoadOptions& options, const std::vector<LoadedModel>& models);

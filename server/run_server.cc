@@ -41,13 +41,22 @@ struct Loaded {
 // in Flags.
 ExitCode Load(const Flags& flags, const std::vector<std::string>& devices, const std::string& step_times,
               Loaded* loaded) {
+  std::error_code error;
+  const bool measured = std::filesystem::exists(step_times, error);
+  absl::StatusOr<std::vector<ModelCosts>> costs = std::vector<ModelCosts>();
+  if (measured) costs = ReadModelCosts(step_times);
+  if (!costs.ok()) return Fail(kExitUsage, costs.status());
   auto models = LoadModels(flags.load, devices);
   if (!models.ok()) return Fail(kExitModel, models.status());
   const auto layout = LayoutFor(flags.load, *models);
   if (!layout.ok())
     return Fail(absl::IsInvalidArgument(layout.status()) ? kExitUsage : kExitFault, layout.status());
-  auto costs = CostsOf(*models, *layout, flags.engine.max_batch_rows, step_times);
+  costs = CostsOf(*models, *layout, flags.engine.max_batch_rows, *std::move(costs));
   if (!costs.ok()) return Fail(kExitFault, costs.status());
+  if (!step_times.empty() && !measured) {
+    const absl::Status written = WriteModelCosts(step_times, *costs);
+    if (!written.ok()) return Fail(kExitUsage, written);
+  }
   *loaded = {*std::move(models), *layout, flags.engine};
   loaded->engine.known_costs = *std::move(costs);
   return kExitClean;
@@ -77,7 +86,7 @@ ExitCode CheckServer(const Flags& flags) {
   if (!flags.step_times.empty() && !measured) {  // a start would write it
     const auto folder = std::filesystem::absolute(flags.step_times).parent_path();
     if (access(folder.c_str(), W_OK) != 0) {
-      return Fail(kExitFault,
+      return Fail(kExitUsage,
                   absl::ErrnoToStatus(errno, absl::StrCat(flags.step_times, ": cannot be written")));
     }
   }

@@ -75,6 +75,10 @@ constexpr char kLoadExamples[] =
     "  easel load --rate 5 --requests 500 --slo 3 --deadline  what misses three times its latency alone is "
     "cut\n";
 
+constexpr char kOfEvery[] =
+    "--server, --json, and what gets one in (--tls-ca, --api-key-file, ...) go with every command: `easel "
+    "--help`.\n";
+
 const std::map<std::string, v1::ImageFormat>& Formats() {
   static const auto* formats = new std::map<std::string, v1::ImageFormat>{{"png", v1::IMAGE_FORMAT_PNG},
                                                                           {"jpeg", v1::IMAGE_FORMAT_JPEG},
@@ -362,6 +366,7 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
                           "whether the server and its models are ready; exit code 1 when the server is not"),
        Command::kHealth},
   };
+  for (const auto& [sub, command] : commands) sub->footer(sub->get_footer() + kOfEvery);
   try {
     const std::vector<std::string> all = WithEmptyValues(app, words);
     app.parse(std::vector<std::string>(all.rbegin(), all.rend()));  // CLI11 takes them from the back

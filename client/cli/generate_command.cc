@@ -53,9 +53,9 @@ int RunGenerate(const Arguments& arguments, ImageClient& client, const Terminal&
     err << "easel: " << ready.message() << "\n";
     return 1;
   }
-  // Only what somebody will see is asked for.
+  // Only what somebody will see is asked for; but that there is such a method is the server's to say.
   const bool kept = arguments.json || !generate.preview_directory.empty();
-  if (generate.preview > 0 && (kept || terminal.pictures)) {
+  if (generate.preview > 0 && (kept || terminal.pictures || !generate.preview_method.empty())) {
     *request->mutable_preview() =
         PreviewRequest(generate, kept ? 0 : ProgressView::TileSize(terminal, count));
   }

@@ -51,6 +51,21 @@ const BetaSchedule& NoiseSchedule::betas(std::string_view sampler) const {
 
 absl::StatusOr<TimeGrid> NoiseSchedule::Grid(std::string_view sampler, int steps, double shift,
                                              int64_t height, int64_t width) const {
+  std::optional<TimeGrid> grid = FindGrid(sampler, steps, shift, height, width);
+  if (grid.has_value()) return *std::move(grid);
+  int fits = 0, fails = steps;  // 0: none does
+  while (fails - fits > 1) {
+    const int middle = fits + (fails - fits) / 2;
+    (FindGrid(sampler, middle, shift, height, width).has_value() ? fits : fails) = middle;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("num_inference_steps: ", steps, " is not allowed; ", std::string(sampler),
+                   " finds fewer noise levels in this model's schedule",
+                   fits > 0 ? absl::StrCat(", and takes ", fits) : ""));
+}
+
+std::optional<TimeGrid> NoiseSchedule::FindGrid(std::string_view sampler, int steps, double shift,
+                                                int64_t height, int64_t width) const {
   TimeGrid grid;
   bool sound = true;
   switch (path()) {
@@ -75,9 +90,7 @@ absl::StatusOr<TimeGrid> NoiseSchedule::Grid(std::string_view sampler, int steps
     }
   }
   if (sound && Falls(grid.sigmas)) return grid;
-  return absl::InvalidArgumentError(absl::StrCat("num_inference_steps: ", steps, " is not allowed; ",
-                                                 std::string(sampler),
-                                                 " finds fewer noise levels in this model's schedule"));
+  return std::nullopt;
 }
 
 std::vector<float> NoiseSchedule::Times(int steps, double shift) const {

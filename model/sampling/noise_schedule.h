@@ -55,6 +55,10 @@ class NoiseSchedule {
   double sigma(double t) const { return t; }      // weight of the noise at t
 
  private:
+  // As Grid; nothing where there are fewer levels.
+  std::optional<TimeGrid> FindGrid(std::string_view sampler, int steps, double shift, int64_t height,
+                                   int64_t width) const;
+
   double shift_ = 1;
   std::optional<FlowSchedule> flow_;
   std::vector<BetaSchedule> betas_;  // as samplers_ are

@@ -3,7 +3,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <cmath>
-#include <exception>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -44,21 +44,6 @@ const char* StageName(Stage stage) {
   }
   return "";
 }
-
-// A registry some of whose gauges are set when they are asked for.
-class Page : public prometheus::Collectable {
- public:
-  Page(std::shared_ptr<prometheus::Registry> registry, std::function<void()> refresh)
-      : registry_(std::move(registry)), refresh_(std::move(refresh)) {}
-  std::vector<prometheus::MetricFamily> Collect() const override {
-    refresh_();
-    return registry_->Collect();
-  }
-
- private:
-  const std::shared_ptr<prometheus::Registry> registry_;
-  const std::function<void()> refresh_;
-};
 
 }  // namespace
 
@@ -121,8 +106,7 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
       certificate_expires_(AddGauges("easel_certificate_expires_seconds",
                                      "When the certificate that is served expires, in Unix time.")),
       reload_failures_(AddCounters("easel_reload_failures_total",
-                                   "Looks at a file of secrets that found it bad: the old one stays.")),
-      page_(std::make_shared<Page>(registry_, [this] { MeasureMemory(); })) {
+                                   "Looks at a file of secrets that found it bad: the old one stays.")) {
   build_info_.Add({{"version", version}}).Set(1);
   waiting_.Add({});
   active_.Add({});
@@ -131,27 +115,25 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
 }
 
 PrometheusObserver::Counters& PrometheusObserver::AddCounters(const char* name, const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(*registry_);
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry_);
 }
 PrometheusObserver::Gauges& PrometheusObserver::AddGauges(const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry_);
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry_);
 }
 PrometheusObserver::Histograms& PrometheusObserver::AddHistograms(const char* name, const char* help) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry_);
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry_);
 }
 
 absl::StatusOr<int> PrometheusObserver::Listen(const std::string& host, int port) {
-  try {
-    exposer_ = std::make_unique<prometheus::Exposer>(absl::StrCat(host, ":", port));
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", host, ":", port, " for metrics"));
-  }
-  exposer_->RegisterCollectable(page_);
-  return exposer_->GetListeningPorts().front();
+  auto server = PageServer::Open(host, port, [this] { return Scrape(); });
+  if (!server.ok()) return server.status();
+  page_server_ = *std::move(server);
+  return page_server_->port();
 }
 
-std::string PrometheusObserver::Scrape() const {
-  return prometheus::TextSerializer().Serialize(page_->Collect());
+std::string PrometheusObserver::Scrape() {
+  MeasureMemory();
+  return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 
 void PrometheusObserver::SetModel(std::string_view model, double load_seconds, int64_t weight_bytes) {

@@ -4,9 +4,7 @@
 // labelled series is looked up.
 #pragma once
 
-#include <prometheus/collectable.h>
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -25,6 +23,7 @@
 #include "absl/time/time.h"
 #include "server/engine/engine_observer.h"
 #include "server/engine/memory_use.h"
+#include "server/metrics/page_server.h"
 #include "server/service/service_observer.h"
 #include "server/sync/mutex.h"
 
@@ -38,7 +37,7 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   // when the address cannot be had. At most once.
   absl::StatusOr<int> Listen(const std::string& host, int port);
   // The page.
-  std::string Scrape() const;
+  std::string Scrape();
 
   // A model that is served: from now on its series are on the page, at 0 until something happens.
   void SetModel(std::string_view model, double load_seconds, int64_t weight_bytes);
@@ -84,7 +83,7 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Histograms& AddHistograms(const char* name, const char* help);
   void MeasureMemory();
 
-  const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  prometheus::Registry registry_;
   Counters& requests_;
   Gauges& in_flight_;
   Histograms& request_seconds_;
@@ -121,14 +120,13 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Gauges& build_info_;
   Gauges& certificate_expires_;
   Counters& reload_failures_;
-  const std::shared_ptr<prometheus::Collectable> page_;
 
   Mutex mutex_;
   std::vector<std::string> devices_ ABSL_GUARDED_BY(mutex_);
   UseOfMemory use_of_memory_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> tenants_ ABSL_GUARDED_BY(mutex_);  // that have a label of their own
 
-  std::unique_ptr<prometheus::Exposer> exposer_;  // last: its threads ask for the page
+  std::unique_ptr<PageServer> page_server_;  // last: its threads ask for the page
 };
 
 }  // namespace easel

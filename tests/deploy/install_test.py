@@ -103,6 +103,12 @@ class InstallTest(unittest.TestCase):
         self.assertEqual([path for path in loaded if path.startswith(str(self.prefix))], carried)
         self.assertEqual([path for path in loaded if path.startswith(str(LIBTORCH.parent))], [])
 
+    def test_its_programs_do_not_tell_where_they_were_built(self):
+        """So that the same sources give the same programs, wherever they lie."""
+        for name in ("easeld", "easel"):
+            program = (self.prefix / "bin" / name).read_bytes()
+            self.assertEqual([str(place) for place in FAR if os.fsencode(place) in program], [], name)
+
     def test_what_an_image_takes_of_it_is_nothing_for_compilers(self):
         """The Dockerfile's COPY, without a build of the image, which container_test makes where it can."""
         dockerfile = (ROOT / "Dockerfile").read_text()

@@ -57,7 +57,7 @@ NOT_RUN = {
     "printf 'EASEL_LISTEN=": "Not checked: a start by systemd itself",
     "systemctl ": "Not checked: a start by systemd itself",
     "docker ": "the CUDA image, and Docker itself",
-    "apt-get install buildah": "`ctest -R '^container$'` (root, buildah, podman and runc; skipped elsewhere)",
+    "apt-get install buildah": "`ctest -R '^container$'` (as root, with what `setup.sh --tests` installs; skipped elsewhere)",
     "deploy/container/build.sh cpu": "Not run so far: the compilation inside the image to its end",
     "cd deploy/kubernetes/overlays/cpu": CLUSTER,
     "kustomize edit ": CLUSTER,

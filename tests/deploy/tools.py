@@ -1,4 +1,4 @@
-"""Where deploy/setup.sh has put the tools that check deploy/. A tool that it installs and that is not there is a failure, not a skip."""
+"""Where deploy/setup.sh --tests has put the tools that check deploy/. A tool that it installs and that is not there is a failure, not a skip."""
 import os
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ def tool(name):
               str(_TOOLS / "python/envoy/_bin")]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
-        raise FileNotFoundError(f"{name} is not here: run deploy/setup.sh")
+        raise FileNotFoundError(f"{name} is not here: run deploy/setup.sh --tests")
     return found
 
 

@@ -214,8 +214,8 @@ class EaseldTest(unittest.TestCase):
             (["--model", str(broken), "--listen", "127.0.0.1:0"], 3, "model_index.json"),
             ([*here, "--device", "cuda:99"], 2, "cuda:99"),
             ([*here, "--workers", "4096", "--threads", "4096"], 2, "4096"),
-            ([*here, "--step-times", str(times)], 1, "times.json"),
-            ([*here, "--step-times", str(self.directory / "nowhere/times.json")], 1, "nowhere/times.json: cannot be written"),
+            ([*here, "--step-times", str(times)], 2, "times.json"),
+            ([*here, "--step-times", str(self.directory / "nowhere/times.json")], 2, "nowhere/times.json: cannot be written"),
             ([*here, "--config", self.config("max-kew = 8\n")], 2, "max-kew"),
         ]:
             code, out, log = self.check(*flags, EASEL_METRICS_LISTEN="off")

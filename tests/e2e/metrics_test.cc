@@ -27,8 +27,8 @@ TestServer::Options WithMetrics() {
   return options;
 }
 
-// One HTTP GET, as text.
-std::string Get(const std::string& at, const std::string& path) {
+// One HTTP request, as text.
+std::string Get(const std::string& at, const std::string& path, const std::string& method = "GET") {
   const Address address = *Address::Parse(at);
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to = {};
@@ -36,7 +36,7 @@ std::string Get(const std::string& at, const std::string& path) {
   to.sin_port = htons(static_cast<uint16_t>(address.port));
   inet_pton(AF_INET, address.host.c_str(), &to.sin_addr);
   EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  const std::string request = method + " " + path + " HTTP/1.0\r\n\r\n";
   EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
   std::string page;
   char bytes[4096];
@@ -215,8 +215,22 @@ TEST(MetricsTest, ThePageHasAllThatTheContractNames) {
     EXPECT_GT(Count(page, promise.metric, promise.labels), 0) << promise.words;
   }
   for (const std::string& series : Series(page)) {
-    if (absl::StartsWith(series, "exposer_")) continue;  // prometheus-cpp's, of its own work
     EXPECT_TRUE(absl::StartsWith(series, "easel_")) << series;
+  }
+}
+
+TEST(MetricsTest, ThePageIsThereToBeReadAndThereIsNoOther) {
+  const auto server = TestServer::Start(WithMetrics());
+  const std::string& at = server->app->metrics_address();
+  const std::string page = Get(at, "/metrics");
+  EXPECT_THAT(page, testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(page, testing::HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+  const std::string head = Get(at, "/metrics", "HEAD");
+  EXPECT_THAT(head, testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(head, testing::EndsWith("\r\n\r\n"));
+  EXPECT_THAT(Get(at, "/metrics", "POST"), testing::StartsWith("HTTP/1.1 405"));
+  for (const char* path : {"/", "/metrics/more", "/../etc/passwd"}) {
+    EXPECT_THAT(Get(at, path), testing::StartsWith("HTTP/1.1 40")) << path;
   }
 }
 

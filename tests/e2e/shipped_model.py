@@ -1,4 +1,4 @@
-"""easeld with the shipped model, and the packages that deploy/setup.sh unpacks, for tests whose first arguments are EASELD EASEL."""
+"""easeld with the shipped model, and the packages that deploy/setup.sh --tests unpacks, for tests whose first arguments are EASELD EASEL."""
 import subprocess
 import sys
 import tempfile

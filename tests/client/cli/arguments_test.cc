@@ -312,6 +312,7 @@ TEST(Arguments, HelpAndVersionAreFine) {
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.text, HasSubstr("Example")) << command;
     EXPECT_THAT(help.text, HasSubstr("easel " + command)) << command;
+    EXPECT_THAT(help.text, HasSubstr("--server")) << command;
   }
   EXPECT_EQ(Left({"--version"}).exit_code, 0);
   EXPECT_THAT(Left({"--version"}).text, HasSubstr("easel "));

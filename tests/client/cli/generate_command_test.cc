@@ -125,6 +125,7 @@ TEST_F(GenerateCommand, PreviewsAreAskedForWhereTheyCanBeSeen) {
   Run(server, {"--preview", "2", "-o", Path("a.png")}, pictures);
   Run(server, {"--preview", "2", "-o", Path("a.png")}, plain);
   Run(server, {"--preview", "2", "-o", Path("a.png"), "--preview-dir", Path("p")}, plain);
+  Run(server, {"--preview", "2", "-o", Path("a.png"), "--preview-method", "vapour"}, plain);
   const auto requests = server.requests();
   EXPECT_EQ(requests[0].preview().every_n_steps(), 2u);
   EXPECT_EQ(requests[0].preview().format(), v1::IMAGE_FORMAT_RAW_RGB8);
@@ -132,6 +133,7 @@ TEST_F(GenerateCommand, PreviewsAreAskedForWhereTheyCanBeSeen) {
   EXPECT_FALSE(requests[1].has_preview());
   EXPECT_TRUE(requests[2].has_preview());
   EXPECT_FALSE(requests[2].preview().has_max_size());
+  EXPECT_EQ(requests[3].preview().method(), "vapour");  // for the server to refuse
 }
 
 TEST_F(GenerateCommand, PreviewDirectoryKeepsEveryPreview) {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests/deploy"))
-from replicas import ENDLESS, TIMEOUT, Replica  # noqa: E402  (tools, which it brings, puts what deploy/setup.sh unpacked on the path)
+from replicas import ENDLESS, TIMEOUT, Replica  # noqa: E402  (tools, which it brings, puts what deploy/setup.sh --tests unpacked on the path)
 
 import grpc  # noqa: E402
 from google.protobuf import descriptor_pool, message_factory  # noqa: E402

@@ -186,10 +186,12 @@ TEST(Samplers, WhatCannotBeIsNamed) {
   EXPECT_EQ(message("ddim", {.schedule = ddpm, .eta = 1.5}), "eta: 1.5 is not allowed; it must be in 0 … 1");
   EXPECT_EQ(
       message("ddim", {.schedule = ddpm, .steps = 1001}),
-      "num_inference_steps: 1001 is not allowed; ddim finds fewer noise levels in this model's schedule");
+      "num_inference_steps: 1001 is not allowed; ddim finds fewer noise levels in this model's schedule, "
+      "and takes 1000");
   EXPECT_EQ(
       message("dpmpp_2m", {.schedule = ddpm, .steps = 1000}),
-      "num_inference_steps: 1000 is not allowed; dpmpp_2m finds fewer noise levels in this model's schedule");
+      "num_inference_steps: 1000 is not allowed; dpmpp_2m finds fewer noise levels in this model's schedule, "
+      "and takes 999");
 }
 
 TEST(Samplers, AsManyStepsAsThereAreLevels) {
