@@ -10,7 +10,7 @@
 BUILD ?= $(if $(SANITIZE),build-$(SANITIZE),build)
 JOBS ?= $(shell nproc)
 # A sanitizer's build makes only the tests that it runs (deploy/test.sh says which, and why).
-TARGETS_thread = io_tests engine_tests image_tests service_tests inference_tests
+TARGETS_thread = io_tests engine_tests image_tests sync_tests service_tests inference_tests
 TARGETS_address = $(TARGETS_thread) client_tests cli_tests $(addsuffix _fuzz,safetensors json clip_text t5_text spiece_model tokenizer_json infer_request)
 TARGETS = $(if $(SANITIZE),$(TARGETS_$(SANITIZE)),all)
 

@@ -11,13 +11,13 @@ select=()
 case "$sanitizer" in
   "") ;;
   address)
-    select=(-L unit -R '^((io|engine|service|inference|image|client|cli)_tests|fuzz)\.')
+    select=(-L unit -R '^((io|engine|service|inference|image|sync|client|cli)_tests|fuzz)\.')
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:allocator_may_return_null=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     ;;
   thread)
     # Not the client's: they run a server of Debian's gRPC, whose synchronisation ThreadSanitizer cannot see. Nor can it see OpenMP's,
     # with which LibTorch would spread a product that a test computes for itself.
-    select=(-L unit -R '^(io|engine|service|inference|image)_tests\.')
+    select=(-L unit -R '^(io|engine|service|inference|image|sync)_tests\.')
     export OMP_NUM_THREADS=1 TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$here/tests/sanitizers/tsan.supp:allocator_may_return_null=1}
     ;;
   *) echo "unknown sanitizer $sanitizer: address or thread" >&2; exit 2 ;;

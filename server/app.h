@@ -18,7 +18,6 @@
 #include "server/connection_limits.h"
 #include "server/engine/cpu_layout.h"
 #include "server/engine/engine.h"
-#include "server/image/codec_pool.h"
 #include "server/inference/inference_service.h"
 #include "server/load_models.h"
 #include "server/metrics/prometheus_observer.h"
@@ -27,6 +26,7 @@
 #include "server/service/authenticator.h"
 #include "server/service/image_generation_service.h"
 #include "server/service/sweeper.h"
+#include "server/sync/thread_pool.h"
 
 namespace easel {
 
@@ -96,7 +96,7 @@ class App {
   ModelHealth health_;
   Observer metrics_;
   std::unique_ptr<Secrets> secrets_;
-  CodecPool pool_;
+  ThreadPool pool_;
   ImageGenerationService service_;
   InferenceService inference_;
   std::unique_ptr<Engine> engine_;

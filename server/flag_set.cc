@@ -79,7 +79,17 @@ void FlagSet::AddChoice(const std::string& flag, const std::vector<std::string>&
 }
 
 void FlagSet::AddSwitch(const std::string& flag, const std::string& help, bool* value) {
-  app_.add_flag("--" + flag, *value, help)->envname(VariableOf(flag))->group("Flags");
+  app_.add_flag("--" + flag, *value, help)
+      ->envname(VariableOf(flag))
+      ->group("Flags")
+      ->check([](const std::string& text) -> std::string {
+        try {
+          CLI::detail::to_flag_value(text);
+          return "";
+        } catch (const std::invalid_argument&) {
+          return "'" + text + "' is neither true nor false";
+        }
+      });
 }
 
 void FlagSet::AddAct(const std::string& flag, const std::string& help, bool* value) {

@@ -10,74 +10,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/help_examples.h"
 #include "client/cli/output_files.h"
 #include "client/cli/version.h"
 #include "server/empty_values.h"
 
 namespace easel {
 namespace {
-
-constexpr char kExamples[] =
-    "Examples:\n"
-    "  easel generate red apple -o apple.png\n"
-    "  easel generate --class-name food -n 4 -o food.png      writes food-0.png to food-3.png\n"
-    "  easel generate red apple --preview 2                   watch it form in the terminal\n"
-    "  id=$(easel submit red apple) && easel watch $id        start it now, look at it later\n"
-    "  easel load --rate 5 --requests 500                     how the server does under load\n"
-    "  easel models\n"
-    "  easel health --server 10.0.0.5:50051 --json\n"
-    "\n"
-    "`easel COMMAND --help` tells more of each.\n"
-    "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 130 Ctrl-C.\n";
-
-constexpr char kGenerateExamples[] =
-    "Examples:\n"
-    "  easel generate red apple -o apple.png\n"
-    "  easel generate \"a blue car\" --steps 40 --guidance-scale 5 --seed 7 -o car.webp\n"
-    "  easel generate --class-name food -n 4 -o food.png      writes food-0.png to food-3.png\n"
-    "  easel generate --like apple.png --seed 8               the same, from another seed\n"
-    "  easel generate red apple --detach-on-disconnect        Ctrl-C does not stop it: easel watch ID\n";
-
-constexpr char kSubmitExamples[] =
-    "Prints the generation's id on stdout and returns at once.\n"
-    "Examples:\n"
-    "  id=$(easel submit red apple --steps 40)\n"
-    "  easel submit red apple --request-id order-17           again: the same generation, not another\n"
-    "  easel submit red apple --preview 2                     with previews, for easel watch\n";
-
-constexpr char kWatchExamples[] =
-    "Ctrl-C stops the watching; the generation goes on.\n"
-    "Examples:\n"
-    "  easel watch ID -o apple.png\n"
-    "  easel watch ID --json                                  one event a line\n";
-
-constexpr char kGetExamples[] =
-    "Examples:\n"
-    "  easel get ID                                           where it stands\n"
-    "  easel get ID -o apple.png                              its pictures; exit code 1 before they are "
-    "done\n";
-
-constexpr char kCancelExamples[] =
-    "What is finished stays as it is; cancelling twice, or too late, is no error.\n"
-    "Example:\n"
-    "  easel cancel ID\n";
-
-constexpr char kLoadExamples[] =
-    "Latencies count from the time that a request was due. First each kind of request is timed alone.\n"
-    "A mix is a JSON list; `request` is as in the API's JSON, the rest may be left out:\n"
-    "  [{\"weight\": 2, \"request\": {\"prompt\": \"red apple\", \"num_inference_steps\": 20},\n"
-    "    \"tenant\": \"shop\", \"deadline_factor\": 3}]\n"
-    "Examples:\n"
-    "  easel load --rate 5 --requests 1000                    open loop: Poisson, five a second\n"
-    "  easel load --rate 5 --burst --duration 60 --json       in bursts, for a minute\n"
-    "  easel load --concurrency 8 --requests 200 --verify     closed loop; every picture compared\n"
-    "  easel load --concurrency 8 --requests 200 --retries 9  what a caller sees who tries again\n"
-    "  easel load --rate 5 --requests 500 --slo 3 --deadline  what misses three times its latency alone is "
-    "cut\n";
-
-constexpr char kOfEvery[] =
-    "--server, --json, and what gets one in (--tls-ca, --api-key-file, ...) go with every command: `easel "
-    "--help`.\n";
 
 const std::map<std::string, v1::ImageFormat>& Formats() {
   static const auto* formats = new std::map<std::string, v1::ImageFormat>{{"png", v1::IMAGE_FORMAT_PNG},
@@ -234,9 +173,15 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
                   "a name of your own: sent again, it joins what it began; and the seed, unless told");
 }
 
+CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& what,
+                     const std::string& examples) {
+  CLI::App* sub = app.add_subcommand(name, what);
+  sub->footer(examples);
+  return sub;
+}
+
 CLI::App* AddGenerate(CLI::App& app, GenerateArguments& g) {
-  CLI::App* sub = app.add_subcommand("generate", "make one or more pictures");
-  sub->footer(kGenerateExamples);
+  CLI::App* sub = AddCommand(app, "generate", "make one or more pictures", kGenerateExamples);
   AddRequest(sub, g);
   sub->add_option(
          "-o,--output", g.output,
@@ -249,16 +194,14 @@ CLI::App* AddGenerate(CLI::App& app, GenerateArguments& g) {
 }
 
 CLI::App* AddSubmit(CLI::App& app, GenerateArguments& g) {
-  CLI::App* sub = app.add_subcommand("submit", "start a generation and leave it to the server");
-  sub->footer(kSubmitExamples);
+  CLI::App* sub = AddCommand(app, "submit", "start a generation and leave it to the server", kSubmitExamples);
   AddRequest(sub, g);
   return sub;
 }
 
 CLI::App* AddOfGeneration(CLI::App& app, const std::string& name, const std::string& what,
                           const std::string& examples, GenerationArguments& g) {
-  CLI::App* sub = app.add_subcommand(name, what);
-  sub->footer(examples);
+  CLI::App* sub = AddCommand(app, name, what, examples);
   sub->add_option("ID", g.id, "the generation's, as easel submit prints it")->required();
   return sub;
 }
@@ -278,8 +221,8 @@ CLI::App* AddGet(CLI::App& app, GenerationArguments& g) {
 }
 
 CLI::App* AddLoad(CLI::App& app, LoadOptions& o) {
-  CLI::App* sub = app.add_subcommand("load", "send a load of requests, and tell how they were served");
-  sub->footer(kLoadExamples);
+  CLI::App* sub =
+      AddCommand(app, "load", "send a load of requests, and tell how they were served", kLoadExamples);
   CLI::Option* rate = sub->add_option("--rate", o.rate, "requests a second, at random times (open loop)")
                           ->check(CheckPositive);
   CLI::Option* concurrency =
@@ -361,9 +304,11 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
       {AddOfGeneration(app, "cancel", "stop a generation at its next step", kCancelExamples, generation),
        Command::kCancel},
       {AddLoad(app, arguments.load), Command::kLoad},
-      {app.add_subcommand("models", "what is served: sizes, steps, samplers, classes"), Command::kModels},
-      {app.add_subcommand("health",
-                          "whether the server and its models are ready; exit code 1 when the server is not"),
+      {AddCommand(app, "models", "what is served: sizes, steps, samplers, classes", kModelsExamples),
+       Command::kModels},
+      {AddCommand(app, "health",
+                  "whether the server and its models are ready; exit code 1 when the server is not",
+                  kHealthExamples),
        Command::kHealth},
   };
   for (const auto& [sub, command] : commands) sub->footer(sub->get_footer() + kOfEvery);

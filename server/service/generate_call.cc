@@ -46,7 +46,7 @@ GenerateCall::GenerateCall(Rpc rpc, ServiceState* state, grpc::CallbackServerCon
   refusal_ = generation.status();
   if (!generation.ok()) return;
   Generation::ReaderOptions reader;
-  reader.wake = std::move(wake);
+  reader.wake = [courier = &state->courier, wake = std::move(wake)] { courier->Submit(wake); };
   reader.close = [context] { context->TryCancel(); };
   reader.owns = rpc != Rpc::kWatch;
   events_ = std::make_unique<EventStream>(*std::move(generation), std::move(reader));

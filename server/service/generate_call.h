@@ -25,7 +25,8 @@ class GenerateCall {
   enum class Rpc { kGenerateStream, kGenerate, kWatch, kModelInfer, kModelStreamInfer };
 
   // Starts, joins or finds the generation; a refusal, be it that of `request`, is what Next gives. `context`
-  // and `state` must outlive the call. `deadline`: of the work, beside the call's own.
+  // and `state` must outlive the call. `wake`: as EventStream's, but on the courier's thread. `deadline`: of
+  // the work, beside the call's own.
   GenerateCall(Rpc rpc, ServiceState* state, grpc::CallbackServerContext* context,
                const absl::StatusOr<grpc::ByteBuffer>& request, std::function<void()> wake,
                absl::Time deadline = absl::InfiniteFuture());
@@ -47,8 +48,7 @@ class GenerateCall {
   const CallRecord& record() const { return record_; }
 
  private:
-  absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc,
-                                                    const absl::StatusOr<grpc::ByteBuffer>& request);
+  absl::StatusOr<std::shared_ptr<Generation>> Admit(Rpc rpc, const absl::StatusOr<grpc::ByteBuffer>& request);
 
   ServiceState* const state_;
   grpc::CallbackServerContext* const context_;

@@ -1,6 +1,6 @@
 // How the answers of a call that follows a generation travel: one write in flight, and the end exactly once.
-// No lock: whoever has the turn (EventStream::Next) pumps, be it gRPC's thread after a write or the thread
-// that brought something new; Finish ends the turns. Each deletes itself when gRPC is done with it.
+// No lock: whoever has the turn (EventStream::Next) pumps, be it gRPC's thread after a write or the courier's
+// when there is something new; Finish ends the turns. Each deletes itself when gRPC is done with it.
 #pragma once
 
 #include <grpcpp/server_context.h>

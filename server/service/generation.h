@@ -3,7 +3,7 @@
 //
 //   Worker ── JobListener ──► GenerationState: newest progress, newest preview ──┐
 //                │                                                              ├──► EventStream ──► reader
-//                └─ pictures ──► CodecPool ──► finished files, all of them ──────┘    one a reader
+//                └─ pictures ──► ThreadPool ──► finished files, all of them ──────┘    one a reader
 //
 // What it holds is bounded: for each picture one progress, one preview before and one after the codec, and
 // its file; a reader is a few numbers more. Once it has ended and nobody reads it, the files and what was
@@ -27,12 +27,12 @@
 #include "model/image.h"
 #include "server/engine/job.h"
 #include "server/engine/job_listener.h"
-#include "server/image/codec_pool.h"
 #include "server/service/event_cursor.h"
 #include "server/service/generation_state.h"
 #include "server/service/proto_conversion.h"
 #include "server/service/service_observer.h"
 #include "server/sync/mutex.h"
+#include "server/sync/thread_pool.h"
 
 namespace easel {
 
@@ -42,7 +42,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
     std::string id;
     absl::Time arrived;               // of the request
     std::function<absl::Time()> now;  // the clock of `arrived`
-    CodecPool* pool = nullptr;        // runs what it was given before it is destroyed
+    ThreadPool* pool = nullptr;       // runs what it was given before it is destroyed
     ServiceObserver* observer = nullptr;
     bool detached = false;  // goes on without its callers
     // Once, when the last picture has ended, with the bytes that it takes from then on, while nobody reads

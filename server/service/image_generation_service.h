@@ -33,7 +33,7 @@ class ImageGenerationService final : public ImageGenerationMethods {
  public:
   struct Options {
     RequestLimits limits;
-    CodecPool* pool = nullptr;            // outlives every call
+    ThreadPool* pool = nullptr;           // outlives every call
     ServiceObserver* observer = nullptr;  // likewise
     std::function<void(const CallRecord&)> log;
     GenerationStore::Options keep;

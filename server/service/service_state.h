@@ -12,19 +12,19 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/engine/engine.h"
-#include "server/image/codec_pool.h"
 #include "server/service/authenticator.h"
 #include "server/service/calls_in_flight.h"
 #include "server/service/generation_store.h"
 #include "server/service/model_description.h"
 #include "server/service/service_observer.h"
+#include "server/sync/thread_pool.h"
 
 namespace easel {
 
 // The engine appears once the models are loaded; the rest is constant.
 struct ServiceState {
   RequestLimits limits;
-  CodecPool* pool = nullptr;
+  ThreadPool* pool = nullptr;                  // for pictures and files
   ServiceObserver* observer = nullptr;         // metrics
   std::function<void(const CallRecord&)> log;  // one line a call
   std::function<absl::Time()> now = absl::Now;
@@ -33,6 +33,10 @@ struct ServiceState {
   std::atomic<Engine*> engine = nullptr;
   std::atomic<bool> draining = false;
   CallsInFlight calls;
+  // Wakes readers, who serialize and write: a worker that did so would keep a device waiting for gRPC. One
+  // thread, which picks up all that a turn of the worker woke. Outlives every call;
+  // last: what it still runs may need the others.
+  ThreadPool courier{1};
 };
 
 // UNAVAILABLE, with when to try again, while starting.

@@ -159,6 +159,16 @@ TEST_F(FlagsTest, AnEmptyValueIsAValue) {
   EXPECT_THAT(refused.err, HasSubstr("--max-queue: '' is not a whole number"));
 }
 
+TEST_F(FlagsTest, ASwitchIsTrueOrFalse) {
+  for (const char* text : {"maybe", "2x"}) {
+    setenv("EASEL_LOG_PROMPTS", text, 1);
+    const Outcome refused = Parse({});
+    EXPECT_EQ(refused.code(), kExitUsage);
+    EXPECT_THAT(refused.err,
+                HasSubstr(absl::StrCat("--log-prompts: '", text, "' is neither true nor false")));
+  }
+}
+
 TEST_F(FlagsTest, FlagBeforeVariableBeforeFileBeforeDefault) {
   const std::string file = AsFile(2);
   const std::string of_file = Printed({"--config", file});

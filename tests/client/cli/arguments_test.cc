@@ -307,7 +307,8 @@ TEST(Arguments, HelpAndVersionAreFine) {
   EXPECT_THAT(Left({"--help"}).text, HasSubstr("Examples:"));
   EXPECT_EQ(Left({"generate", "--help"}).exit_code, 0);
   EXPECT_THAT(Left({"generate", "--help"}).text, HasSubstr("--guidance-scale"));
-  for (const std::string command : {"generate", "submit", "watch", "get", "cancel", "load"}) {
+  for (const std::string command :
+       {"generate", "submit", "watch", "get", "cancel", "load", "models", "health"}) {
     const Leave help = Left({command, "--help"});
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.text, HasSubstr("Example")) << command;

@@ -98,7 +98,7 @@ class Mailbox : public ServiceObserver {
   absl::Mutex mutex_;
   int wakes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Notification release_;
-  CodecPool pool_{1};
+  ThreadPool pool_{1};
   std::vector<std::shared_ptr<CancelFlag>> cancelled_;
   std::vector<std::shared_ptr<JobListener>> listeners_;
   std::shared_ptr<Generation> generation_;

@@ -41,7 +41,7 @@ class GenerationStoreTest : public ::testing::Test {
   GenerationStore store;
 
  private:
-  CodecPool pool_{1};
+  ThreadPool pool_{1};
   ServiceObserver observer_;
 };
 

@@ -74,7 +74,7 @@ class Studio : public ServiceObserver {
  private:
   std::vector<std::string> unheard_;
   std::vector<int64_t> ends_;  // by the pool's thread, read after AwaitPool
-  CodecPool pool_{1};
+  ThreadPool pool_{1};
   std::vector<std::shared_ptr<CancelFlag>> cancelled_;
   std::vector<std::shared_ptr<JobListener>> listeners_;
   std::vector<JobHandle> handles_;  // until it has begun

@@ -83,7 +83,7 @@ class Keeper : public ServiceObserver {
     done.WaitForNotification();
   }
 
-  CodecPool pool_{1};
+  ThreadPool pool_{1};
   GenerationStore store_{{absl::Hours(1), int64_t{1} << 40, 1000}};
 };
 

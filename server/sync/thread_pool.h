@@ -1,4 +1,5 @@
-// A few CPU threads that turn pictures into files, so that no device's thread and no gRPC thread ever does.
+// A few threads for work that others must not wait for: turning pictures into files, waking readers
+// (service_state.h).
 #pragma once
 
 #include <deque>
@@ -11,13 +12,13 @@
 
 namespace easel {
 
-class CodecPool {
+class ThreadPool {
  public:
-  explicit CodecPool(int threads);  // ≥ 1
+  explicit ThreadPool(int threads);  // ≥ 1
   // Runs what was submitted, then joins. Bounded, since tasks are finite and nobody may submit any more.
-  ~CodecPool();
-  CodecPool(const CodecPool&) = delete;
-  CodecPool& operator=(const CodecPool&) = delete;
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   // Runs `task` on one of the threads; tasks begin in the order they come. Any thread may call it, a task
   // too. Never blocks. The queue has no bound of its own: what is in flight is bounded where requests are

@@ -1,4 +1,4 @@
-#include "server/image/codec_pool.h"
+#include "server/sync/thread_pool.h"
 
 #include <gtest/gtest.h>
 
@@ -11,19 +11,19 @@
 namespace easel {
 namespace {
 
-TEST(CodecPool, RunsEverythingBeforeItIsGone) {
+TEST(ThreadPool, RunsEverythingBeforeItIsGone) {
   std::atomic<int> ran = 0;
   {
-    CodecPool pool(3);
+    ThreadPool pool(3);
     for (int i = 0; i < 1000; ++i) pool.Submit([&] { ++ran; });
   }
   EXPECT_EQ(ran, 1000);
 }
 
-TEST(CodecPool, OneThreadKeepsTheOrder) {
+TEST(ThreadPool, OneThreadKeepsTheOrder) {
   std::vector<int> order;
   {
-    CodecPool pool(1);
+    ThreadPool pool(1);
     for (int i = 0; i < 100; ++i) pool.Submit([&order, i] { order.push_back(i); });
   }
   ASSERT_EQ(order.size(), 100u);
@@ -31,9 +31,9 @@ TEST(CodecPool, OneThreadKeepsTheOrder) {
 }
 
 // Both tasks wait for each other: with one thread this would never end.
-TEST(CodecPool, ThreadsWorkAtTheSameTime) {
+TEST(ThreadPool, ThreadsWorkAtTheSameTime) {
   auto* barrier = new absl::Barrier(2);
-  CodecPool pool(2);
+  ThreadPool pool(2);
   for (int i = 0; i < 2; ++i) {
     pool.Submit([barrier] {
       if (barrier->Block()) delete barrier;
@@ -41,9 +41,9 @@ TEST(CodecPool, ThreadsWorkAtTheSameTime) {
   }
 }
 
-TEST(CodecPool, TasksMaySubmit) {
+TEST(ThreadPool, TasksMaySubmit) {
   absl::Notification done;
-  CodecPool pool(1);
+  ThreadPool pool(1);
   pool.Submit([&] { pool.Submit([&] { done.Notify(); }); });
   done.WaitForNotification();
 }

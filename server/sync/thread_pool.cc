@@ -1,14 +1,14 @@
-#include "server/image/codec_pool.h"
+#include "server/sync/thread_pool.h"
 
 #include <utility>
 
 namespace easel {
 
-CodecPool::CodecPool(int threads) {
+ThreadPool::ThreadPool(int threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
-CodecPool::~CodecPool() {
+ThreadPool::~ThreadPool() {
   {
     MutexLock lock(&mutex_);
     stopping_ = true;
@@ -17,13 +17,13 @@ CodecPool::~CodecPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void CodecPool::Submit(std::function<void()> task) {
+void ThreadPool::Submit(std::function<void()> task) {
   MutexLock lock(&mutex_);
   tasks_.push_back(std::move(task));
   mutex_.NotifyAll();
 }
 
-void CodecPool::Run() {
+void ThreadPool::Run() {
   const auto woken = [this] {
     mutex_.AssertHeld();
     return stopping_ || !tasks_.empty();
