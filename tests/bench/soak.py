@@ -60,12 +60,13 @@ class Metrics:
     def __init__(self, port):
         self.url = f"http://127.0.0.1:{port}/metrics"
 
-    def sums(self):
-        """By name, over all labels."""
+    def sums(self, label=""):
+        """By name, over the series with that label, or all."""
         page = urllib.request.urlopen(self.url, timeout=PATIENCE).read().decode()
         sums = {}
-        for name, _, value in NUMBER.findall(page):
-            sums[name] = sums.get(name, 0) + float(value)
+        for name, labels, value in NUMBER.findall(page):
+            if label in labels:
+                sums[name] = sums.get(name, 0) + float(value)
         return sums
 
     def balance(self):
