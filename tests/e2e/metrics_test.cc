@@ -220,7 +220,7 @@ TEST(MetricsTest, ThePageHasAllThatTheContractNames) {
 }
 
 TEST(MetricsTest, ThePageIsThereToBeReadAndThereIsNoOther) {
-  const auto server = TestServer::Start(WithMetrics());
+  const auto server = Serving(WithMetrics());
   const std::string& at = server->app->metrics_address();
   const std::string page = Get(at, "/metrics");
   EXPECT_THAT(page, testing::StartsWith("HTTP/1.1 200"));
