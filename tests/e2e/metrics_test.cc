@@ -223,14 +223,14 @@ TEST(MetricsTest, ThePageIsThereToBeReadAndThereIsNoOther) {
   const auto server = Serving(WithMetrics());
   const std::string& at = server->app->metrics_address();
   const std::string page = Get(at, "/metrics");
-  EXPECT_THAT(page, testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(page, testing::StartsWith("HTTP/1.0 200"));
   EXPECT_THAT(page, testing::HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
   const std::string head = Get(at, "/metrics", "HEAD");
-  EXPECT_THAT(head, testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(head, testing::StartsWith("HTTP/1.0 200"));
   EXPECT_THAT(head, testing::EndsWith("\r\n\r\n"));
-  EXPECT_THAT(Get(at, "/metrics", "POST"), testing::StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(Get(at, "/metrics", "POST"), testing::StartsWith("HTTP/1.0 405"));
   for (const char* path : {"/", "/metrics/more", "/../etc/passwd"}) {
-    EXPECT_THAT(Get(at, path), testing::StartsWith("HTTP/1.1 40")) << path;
+    EXPECT_THAT(Get(at, path), testing::StartsWith("HTTP/1.0 40")) << path;
   }
 }
 
