@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The CPU image, built without a daemon around an installed tree, and run shut in as a cluster would.
 
-    container_test.py BUILD REPOSITORY    exit 77 (skipped) where root, buildah, podman or runc is missing
+    container_test.py BUILD REPOSITORY    exit 77 (skipped) where root, buildah, podman or runc is missing, or no container can run
 """
 import json
 import os
@@ -26,6 +26,21 @@ MACHINE = ["--runtime", "runc", "run", "--pull", "never", "--no-healthcheck", "-
 
 def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, **options)
+
+
+def why_not():
+    """What keeps any container from running here, whatever is in it; empty where one did."""
+    missing = [tool for tool in ("buildah", "podman", "runc", "debootstrap") if not shutil.which(tool)] + (["root"] if os.geteuid() else [])
+    if missing:
+        return "not here: " + " ".join(missing)
+    with tempfile.TemporaryDirectory() as directory:
+        for command in (["cc", "-static", "-x", "c", "-o", "nothing", "-"], ["tar", "-cf", "nothing.tar", "nothing"],
+                        ["podman", "import", "nothing.tar", "localhost/nothing"], ["podman", *MACHINE, *SHUT_IN, "--rm", "localhost/nothing", "/nothing"]):
+            done = run(*command, cwd=directory, input="int main() { return 0; }" if command[0] == "cc" else None)
+            if done.returncode != 0:
+                return f"{' '.join(command[:2])}: {done.stderr.strip()}"
+    run("podman", "rmi", "localhost/nothing")
+    return ""
 
 
 class ContainerTest(unittest.TestCase):
@@ -121,8 +136,7 @@ class ContainerTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    missing = [tool for tool in ("buildah", "podman", "runc") if not shutil.which(tool)] + (["root"] if os.geteuid() else [])
-    if missing:
-        print("skipped; not here:", *missing)
+    if reason := why_not():
+        print("skipped;", reason)
         sys.exit(77)
     unittest.main(argv=sys.argv[:1], verbosity=2)
