@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The CPU image, built without a daemon around an installed tree, and run shut in as a cluster would.
+"""The CPU image, built without a daemon around an installed tree, and run shut in as a cluster would; and in it with systemd, its unit.
 
     container_test.py BUILD REPOSITORY    exit 77 (skipped) where root, buildah, podman or runc is missing, or no container can run
 """
+import hashlib
 import json
 import os
 import re
@@ -10,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 BUILD, ROOT = (Path(argument).resolve() for argument in sys.argv[1:3])
-IMAGE = "localhost/easel:test"
+IMAGE, WITH_SYSTEMD = "localhost/easel:test", "localhost/easel:test-systemd"
 TIMEOUT = 300  # seconds, for a machine under load; nothing here depends on it
 MEMORY = 1 << 30
 # No picture needs more. The two limits and the missing health check are for machines without systemd; the network is the
@@ -43,15 +45,25 @@ def why_not():
     return ""
 
 
+DIRECTORY = Path(tempfile.mkdtemp())
+PREFIX = DIRECTORY / "easel"
+
+
+def setUpModule():
+    unittest.addModuleCleanup(shutil.rmtree, DIRECTORY)
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", PREFIX, "--strip"], check=True, capture_output=True)
+    subprocess.run([ROOT / "deploy/container/build.sh", "cpu"], check=True, stdout=sys.stderr,
+                   env={**os.environ, "PREFIX": str(PREFIX), "IMAGE": IMAGE})
+
+
+def draw(picture, address, *options, **variables):
+    return run(PREFIX / "bin/easel", "generate", "red apple", "--steps", "4", "-o", picture, "--server", address, *options,
+               env={**os.environ, **variables})
+
+
 class ContainerTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.directory = Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.prefix = cls.directory / "easel"
-        subprocess.run(["cmake", "--install", BUILD, "--prefix", cls.prefix, "--strip"], check=True, capture_output=True)
-        subprocess.run([ROOT / "deploy/container/build.sh", "cpu"], check=True, stdout=sys.stderr,
-                       env={**os.environ, "PREFIX": str(cls.prefix), "IMAGE": IMAGE})
         cls.inspected = json.loads(run("podman", "image", "inspect", IMAGE).stdout)[0]
 
     def setUp(self):
@@ -81,15 +93,15 @@ class ContainerTest(unittest.TestCase):
         return self.server.returncode, log
 
     def test_shut_in_it_draws_a_picture_and_stops_with_0(self):
-        picture = self.directory / "apple.png"
-        done = run(self.prefix / "bin/easel", "generate", "red apple", "--steps", "4", "-o", picture, "--server", self.address)
+        picture = DIRECTORY / "apple.png"
+        done = draw(picture, self.address)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(picture.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
         self.assertEqual(self.stop()[0], 0)
 
     def test_sigterm_lets_a_picture_under_way_finish(self):
-        picture = self.directory / "late.png"
-        client = subprocess.Popen([self.prefix / "bin/easel", "generate", "red apple", "--steps", "30", "-o", picture, "--json",
+        picture = DIRECTORY / "late.png"
+        client = subprocess.Popen([PREFIX / "bin/easel", "generate", "red apple", "--steps", "30", "-o", picture, "--json",
                                    "--server", self.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while "progress" not in json.loads(client.stdout.readline()):
             pass
@@ -129,10 +141,85 @@ class ContainerTest(unittest.TestCase):
         config = self.inspected["Config"]
         self.assertEqual(config["User"], "65532:65532")
         self.assertEqual(config["StopSignal"], "SIGTERM")
-        version = run(self.prefix / "bin/easeld", "--version").stdout
+        version = run(PREFIX / "bin/easeld", "--version").stdout
         self.assertIn("easeld " + config["Labels"]["org.opencontainers.image.version"] + "\n", version)
         revision = run("git", "describe", "--tags", "--always", "--dirty", cwd=ROOT).stdout.strip()
         self.assertEqual(config["Labels"]["org.opencontainers.image.revision"], revision)
+
+
+class SystemdTest(unittest.TestCase):
+    """systemd as Debian has it, in a container, with the unit linked and its ExecStart in a drop-in, as deploy/README.md has it."""
+
+    @classmethod
+    def setUpClass(cls):
+        (DIRECTORY / "where.conf").write_text("[Service]\nExecStart=\nExecStart=/opt/easel/bin/easeld\n")
+        (DIRECTORY / "settings").write_text("EASEL_LISTEN=127.0.0.1:0\nEASEL_METRICS_LISTEN=off\nEASEL_API_KEYS=/etc/easel.keys\n")
+        (DIRECTORY / "keys").write_text(hashlib.sha256(b"first").hexdigest() + " shop\n")
+        work = run("buildah", "from", "--pull-never", IMAGE).stdout.strip()
+        cls.addClassCleanup(run, "buildah", "rm", work)
+        for name, place in ((ROOT / "deploy/systemd/easeld.service", "/etc/systemd/system/easeld.service"), (DIRECTORY / "settings", "/etc/default/easel"),
+                            (DIRECTORY / "where.conf", "/etc/systemd/system/easeld.service.d/where.conf"), (DIRECTORY / "keys", "/etc/easel.keys")):
+            subprocess.run(["buildah", "copy", "--chmod", "644", work, name, place], check=True, capture_output=True)
+        subprocess.run(["buildah", "run", "--isolation", "chroot", "--user", "root", work, "--", "sh", "-c",
+                        "apt-get update -qq && apt-get install -y -qq --no-install-recommends systemd"], check=True, capture_output=True)
+        subprocess.run(["buildah", "config", "--user", "root", "--entrypoint", "[]", work], check=True, capture_output=True)
+        subprocess.run(["buildah", "commit", work, WITH_SYSTEMD], check=True, capture_output=True)
+        cls.addClassCleanup(run, "podman", "rmi", "--force", WITH_SYSTEMD)
+
+    def setUp(self):
+        self.name = f"easel-systemd-{os.getpid()}"
+        self.addCleanup(run, "podman", "rm", "--force", "--time", "0", "--ignore", self.name)
+        begun = run("podman", *MACHINE, "--detach", "--privileged", "--systemd", "always", "--name", self.name, WITH_SYSTEMD, "/lib/systemd/systemd")
+        until = time.monotonic() + TIMEOUT
+        while self.inside("systemctl", "is-system-running").stdout.strip() not in ("running", "degraded"):
+            if begun.returncode or time.monotonic() > until:
+                self.skipTest(f"systemd itself does not run in a container here: {begun.stderr}")
+            time.sleep(0.2)
+
+    def inside(self, *command):
+        return run("podman", "exec", self.name, *command)
+
+    def systemctl(self, verb):
+        done = self.inside("systemctl", verb, "easeld")
+        self.assertEqual(done.returncode, 0, done.stderr + self.inside("journalctl", "--unit", "easeld", "--no-pager").stdout)
+
+    def show(self, key):
+        return self.inside("systemctl", "show", "easeld", "--property", key, "--value").stdout.strip()
+
+    def test_it_starts_draws_reads_keys_again_and_drains(self):
+        self.systemctl("start")  # comes back when it serves
+        address = re.search(r"^listening on (\S+)$", self.inside("journalctl", "--unit", "easeld", "--output", "cat").stdout, re.MULTILINE).group(1)
+        process = self.show("MainPID")
+        status = dict(line.split(":\t", 1) for line in self.inside("cat", f"/proc/{process}/status").stdout.splitlines())
+        self.assertNotEqual(status["Uid"].split()[0], "0")
+        self.assertEqual((int(status["CapBnd"], 16), status["NoNewPrivs"], status["Seccomp"]), (0, "1", "2"))
+        picture = DIRECTORY / "unit.png"
+        done = draw(picture, address, EASEL_API_KEY="first")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(picture.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+
+        self.inside("sh", "-c", f"echo {hashlib.sha256(b'second').hexdigest()} shop >/etc/easel.keys")
+        self.systemctl("reload")
+        until = time.monotonic() + TIMEOUT
+        while draw(picture, address, "--retries", "0", EASEL_API_KEY="second").returncode != 0:
+            self.assertLess(time.monotonic(), until, "the new key does not count")
+        self.assertIn("UNAUTHENTICATED", draw(picture, address, EASEL_API_KEY="first").stderr)
+        self.assertEqual(self.show("MainPID"), process)
+
+        self.systemctl("stop")
+        self.assertEqual((self.show("Result"), self.show("ExecMainStatus"), self.show("NRestarts")), ("success", "0", "0"))
+
+    def test_it_comes_back_when_killed_but_not_where_that_mends_nothing(self):
+        self.systemctl("start")
+        self.inside("systemctl", "kill", "--signal", "KILL", "easeld")
+        until = time.monotonic() + TIMEOUT
+        while (self.show("NRestarts"), self.show("ActiveState")) != ("1", "active"):
+            self.assertLess(time.monotonic(), until, self.inside("journalctl", "--unit", "easeld", "--no-pager").stdout)
+            time.sleep(0.2)
+        self.systemctl("stop")
+        self.inside("sh", "-c", "echo EASEL_MODEL=/nowhere >>/etc/default/easel")
+        self.assertNotEqual(self.inside("systemctl", "start", "easeld").returncode, 0)
+        self.assertEqual((self.show("ActiveState"), self.show("ExecMainStatus")), ("failed", "3"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ HELD = {
     "cmake --install build --prefix /opt/easel --strip": ("tests/deploy/install_test.py", '"cmake", "--install"'),
     "/opt/easel/bin/easeld --version": ("tests/deploy/install_test.py", '"--version"'),
     "cd build && SOURCE_DATE_EPOCH=": ("tests/deploy/package_test.py", "SOURCE_DATE_EPOCH"),
+    "printf 'EASEL_LISTEN=": ("tests/deploy/container_test.py", "/etc/default/easel"),
+    "systemctl enable --now easeld": ("tests/deploy/container_test.py", 'self.systemctl("start")'),
+    "systemctl reload easeld": ("tests/deploy/container_test.py", 'self.systemctl("reload")'),
+    "systemctl stop easeld": ("tests/deploy/container_test.py", 'self.systemctl("stop")'),
     "PREFIX=/opt/easel deploy/container/build.sh cpu": ("tests/deploy/container_test.py", '"deploy/container/build.sh", "cpu"'),
     "podman --runtime runc run": ("tests/deploy/container_test.py", "no-new-privileges"),
     "kubectl create configmap easel-dashboard": ("tests/deploy/monitoring_test.py", "DASHBOARD = "),
@@ -54,8 +58,6 @@ HELD = {
 CLUSTER = "Nothing here was applied to a cluster."
 NOT_RUN = {
     "apt-get install ./easel-": "both packages run",  # unpacked, not installed
-    "printf 'EASEL_LISTEN=": "Not checked: a start by systemd itself",
-    "systemctl ": "Not checked: a start by systemd itself",
     "docker ": "the CUDA image, and Docker itself",
     "apt-get install buildah": "`ctest -R '^container$'` (as root, with what `setup.sh --tests` installs; skipped elsewhere)",
     "deploy/container/build.sh cpu": "Not run so far: the compilation inside the image to its end",
