@@ -17,7 +17,8 @@ case "$sanitizer" in
   thread)
     # Not the client's: they run a server of Debian's gRPC, whose synchronisation ThreadSanitizer cannot see. Nor can it see OpenMP's,
     # with which LibTorch would spread a product that a test computes for itself.
-    select=(-L unit -R '^(io|engine|service|inference|image|sync)_tests\.')
+    # Nor InferRequestTest, which reads maps from text: Debian's protobuf has them otherwise than its headers have under this sanitizer.
+    select=(-L unit -R '^(io|engine|service|inference|image|sync)_tests\.' -E '^inference_tests\.InferRequestTest\.')
     export OMP_NUM_THREADS=1 TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$here/tests/sanitizers/tsan.supp:allocator_may_return_null=1}
     ;;
   *) echo "unknown sanitizer $sanitizer: address or thread" >&2; exit 2 ;;
