@@ -58,10 +58,10 @@ absl::StatusOr<TimeGrid> NoiseSchedule::Grid(std::string_view sampler, int steps
     const int middle = fits + (fails - fits) / 2;
     (FindGrid(sampler, middle, shift, height, width).has_value() ? fits : fails) = middle;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("num_inference_steps: ", steps, " is not allowed; ", std::string(sampler),
-                   " finds fewer noise levels in this model's schedule",
-                   fits > 0 ? absl::StrCat(", and takes ", fits) : ""));
+  return absl::InvalidArgumentError(absl::StrCat("num_inference_steps: ", steps, " is not allowed; ",
+                                                 std::string(sampler),
+                                                 " finds fewer noise levels in this model's schedule",
+                                                 fits > 0 ? absl::StrCat(", and takes ", fits) : ""));
 }
 
 std::optional<TimeGrid> NoiseSchedule::FindGrid(std::string_view sampler, int steps, double shift,

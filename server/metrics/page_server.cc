@@ -44,7 +44,8 @@ int PageServer::Answer(mg_connection* connection, void* self) {
     return 405;
   }
   const std::string page = static_cast<PageServer*>(self)->page_();
-  mg_send_http_ok(connection, "text/plain; version=0.0.4; charset=utf-8", static_cast<long long>(page.size()));
+  mg_send_http_ok(connection, "text/plain; version=0.0.4; charset=utf-8",
+                  static_cast<long long>(page.size()));
   if (method == "GET") mg_write(connection, page.data(), page.size());
   return 200;
 }

@@ -1,5 +1,5 @@
-// One page of text over HTTP/1.1, at http://HOST:PORT/metrics. CivetWeb's, as prometheus-cpp's own Exposer is, which
-// however puts series of its own on the page.
+// One page of text over HTTP/1.1, at http://HOST:PORT/metrics. CivetWeb's, as prometheus-cpp's own Exposer
+// is, which however puts series of its own on the page.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@ namespace easel {
 
 class PageServer {
  public:
-  // Serves what `page` gives, asked for at every GET on threads of its own, until destroyed (which takes up to 2 s:
-  // they look up now and then). Port 0 picks one. Unavailable when the address cannot be had.
+  // Serves what `page` gives, asked for at every GET on threads of its own, until destroyed (which takes up
+  // to 2 s: they look up now and then). Port 0 picks one. Unavailable when the address cannot be had.
   static absl::StatusOr<std::unique_ptr<PageServer>> Open(const std::string& host, int port,
                                                           std::function<std::string()> page);
   int port() const;
