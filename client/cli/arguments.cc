@@ -176,7 +176,7 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& what,
                      const std::string& examples) {
   CLI::App* sub = app.add_subcommand(name, what);
-  sub->footer(examples);
+  sub->footer(examples + kOfEvery);
   return sub;
 }
 
@@ -311,7 +311,6 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
                   kHealthExamples),
        Command::kHealth},
   };
-  for (const auto& [sub, command] : commands) sub->footer(sub->get_footer() + kOfEvery);
   try {
     const std::vector<std::string> all = WithEmptyValues(app, words);
     app.parse(std::vector<std::string>(all.rbegin(), all.rend()));  // CLI11 takes them from the back

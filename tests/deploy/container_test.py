@@ -32,7 +32,7 @@ def run(*command, **options):
 
 def why_not():
     """What keeps any container from running here, whatever is in it; empty where one did."""
-    missing = [tool for tool in ("buildah", "podman", "runc", "debootstrap") if not shutil.which(tool)] + (["root"] if os.geteuid() else [])
+    missing = [tool for tool in ("buildah", "podman", "runc") if not shutil.which(tool)] + (["root"] if os.geteuid() else [])
     if missing:
         return "not here: " + " ".join(missing)
     with tempfile.TemporaryDirectory() as directory:
