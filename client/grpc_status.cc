@@ -1,11 +1,18 @@
 #include "client/grpc_status.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/channel_credentials.h"
 #include "client/image_client.h"
 #include "google/rpc/status.pb.h"
 
 namespace easel {
+namespace {
+
+// What gRPC says of a stream that ended with a frame of HTTP/2's, not with a server's words.
+constexpr char kReset[] = "Received RST_STREAM";
+
+}  // namespace
 
 absl::Status ToStatus(const grpc::Status& status, grpc::Channel& channel,
                       const ImageClient::Options& options) {
@@ -27,9 +34,12 @@ absl::Status ToStatus(const grpc::Status& status, grpc::Channel& channel,
     nobody.SetPayload(ImageClient::kNoServerPayload, absl::Cord(options.server));
     return nobody;
   }
-  // No server of ours says UNKNOWN: it is what gRPC makes of a stream that ends without a status, as haproxy
-  // ends one whose server has died.
-  if (status.error_code() == grpc::StatusCode::UNKNOWN && details.details().empty()) {
+  // How haproxy ends a stream whose server has died: without a status, of which gRPC makes UNKNOWN, as no
+  // server of ours says; or with a reset, of which it makes CANCELLED, as if we had asked for that.
+  const bool ended = status.error_code() == grpc::StatusCode::UNKNOWN;
+  const bool was_reset = absl::StartsWith(status.error_message(), kReset) &&
+                         status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
+  if ((ended || was_reset) && details.details().empty()) {
     return absl::UnavailableError(absl::StrCat("the stream broke off (", status.error_message(), ")"));
   }
   absl::Status result(code, status.error_message());
