@@ -7,7 +7,6 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <utility>
 
@@ -20,6 +19,8 @@ namespace {
 
 // After the engine has ended every job, for what still has to be sent.
 constexpr absl::Duration kSendGrace = absl::Seconds(1);
+// And for the other ends of connections to say that they have read it.
+constexpr absl::Duration kGoodbye = absl::Seconds(2);
 
 // gRPC adds reflection to every server of a process that links it: here it is taken out again.
 class WithoutReflection : public grpc::ServerBuilderOption {
@@ -114,12 +115,16 @@ void App::Drain(absl::Time deadline) {
   if (engine_ != nullptr) engine_->Drain(deadline);
   // Not left to gRPC's Shutdown: it would wait for those who watch health, too.
   service_.AwaitCalls(std::max(deadline, absl::Now() + kSendGrace));
-  CutShort();
+  // A process that ends at once resets the connections on which it had something to read, and a proxy that
+  // hears of the reset before it has read the last picture loses that.
+  Close(kGoodbye);
 }
 
-void App::CutShort() {
+void App::CutShort() { Close(absl::ZeroDuration()); }
+
+void App::Close(absl::Duration goodbye) {
   if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
-  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + goodbye));
 }
 
 void App::RefreshSecrets() {

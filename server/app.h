@@ -89,6 +89,8 @@ class App {
 
   explicit App(Options options);
   absl::Status OpenDoors();
+  // Closes the doors; calls and connections that are left have `goodbye` to end.
+  void Close(absl::Duration goodbye);
 
   Options options_;  // the ports are filled in by OpenDoors
   // In the order they are built; each is used by those below it.

@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -13,18 +12,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/image_client.h"
+#include "tests/http2_frame.h"
 
 namespace easel {
 namespace {
-
-// Frames (RFC 9113, 4.1 and 6): length, type, flags, stream; then the payload.
-constexpr size_t kFrameHead = 9, kPreface = 24;
-constexpr char kHeaders = 1, kReset = 3, kSettings = 4, kAck = 1;
-
-std::string Frame(char type, char flags, char stream, const std::string& payload) {
-  return std::string({'\0', '\0', static_cast<char>(payload.size()), type, flags, '\0', '\0', '\0', stream}) +
-         payload;
-}
 
 // Resets every stream as soon as it begins, on one connection.
 class ResettingPeer {
@@ -57,29 +48,25 @@ class ResettingPeer {
     const auto send_all = [&](const std::string& bytes) {
       send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     };
-    send_all(Frame(kSettings, 0, 0, ""));
-    Read(connection, kPreface);
+    send_all(Http2Frame(kSettings, ""));
+    Read(connection, sizeof(kHttp2Preface) - 1);
     for (std::string head; !(head = Read(connection, kFrameHead)).empty();) {
       const auto byte = [&](size_t at) { return static_cast<unsigned char>(head[at]); };
       const size_t length = size_t{byte(0)} << 16 | size_t{byte(1)} << 8 | byte(2);
       Read(connection, length);
-      if (head[3] == kSettings && head[4] != kAck) send_all(Frame(kSettings, kAck, 0, ""));
+      if (head[3] == kSettings && head[4] != kAck) send_all(Http2Frame(kSettings, "", kAck));
       if (head[3] == kHeaders) {
         ++streams_;
-        send_all(Frame(kReset, 0, head[8], {'\0', '\0', '\0', error_}));
+        send_all(Http2Frame(kReset, {'\0', '\0', '\0', error_}, 0, head[8]));
       }
     }
     close(connection);
   }
-  // Exactly so many bytes; fewer when the other end has gone.
+  // Empty when the other end has gone.
   static std::string Read(int connection, size_t size) {
     std::string bytes(size, '\0');
-    size_t have = 0;
-    for (ssize_t n = 1; have < size && n > 0; have += static_cast<size_t>(std::max<ssize_t>(n, 0))) {
-      n = recv(connection, bytes.data() + have, size - have, 0);
-    }
-    bytes.resize(have < size ? 0 : have);
-    return bytes;
+    const ssize_t n = size == 0 ? 0 : recv(connection, bytes.data(), size, MSG_WAITALL);
+    return n == static_cast<ssize_t>(size) ? bytes : "";
   }
 
   const char error_;

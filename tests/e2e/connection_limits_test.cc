@@ -1,17 +1,14 @@
 // What connections may cost: messages and metadata that are too big, pings without end, and peers that
 // connect and then say nothing, or little by little.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/e2e/raw_connection.h"
 #include "tests/e2e/test_server.h"
 
 namespace easel {
@@ -19,62 +16,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 constexpr char kPingPayload[] = "12345678";
-
-// An HTTP/2 frame of the connection itself.
-std::string Frame(char type, const std::string& payload) {
-  return std::string({'\0', '\0', static_cast<char>(payload.size()), type, '\0', '\0', '\0', '\0', '\0'}) +
-         payload;
-}
-const std::string kHello = kPreface + Frame(/*SETTINGS*/ 4, "");
 
 std::string Pings(int count) {
   std::string pings;
-  for (int i = 0; i < count; ++i) pings += Frame(/*PING*/ 6, kPingPayload);
+  for (int i = 0; i < count; ++i) pings += Http2Frame(kPing, kPingPayload);
   return pings;
 }
-
-// A TCP connection to the server, with nothing said on it yet.
-class RawConnection {
- public:
-  explicit RawConnection(const TestServer& server) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(Address::Parse(server.app->address())->port));
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    EXPECT_EQ(connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-  }
-  ~RawConnection() { close(socket_); }
-  RawConnection(const RawConnection&) = delete;
-  RawConnection& operator=(const RawConnection&) = delete;
-
-  // Whether the other end still took it.
-  bool Send(const std::string& bytes) {
-    return send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
-  }
-  // What comes until it holds `words` so many times, or, which this waits for, the server hangs up.
-  std::string ReadUntil(const std::string& words, int times) {
-    std::string all;
-    char buffer[4096];
-    for (ssize_t n = 0; Count(words, all) < times && (n = recv(socket_, buffer, sizeof(buffer), 0)) > 0;) {
-      all.append(buffer, static_cast<size_t>(n));
-    }
-    return all;
-  }
-  // Waits until the server hangs up.
-  void AwaitTheEnd() { ReadUntil("never said", 1); }
-
-  static int Count(const std::string& words, const std::string& text) {
-    int count = 0;
-    for (size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++count;
-    return count;
-  }
-
- private:
-  const int socket_;
-};
 
 TestServer::Options With(ConnectionLimits limits) {
   TestServer::Options options;
@@ -133,7 +81,7 @@ TEST(ConnectionLimitsTest, WhoSpeaksByteByByteIsHungUpOnAndHurtsNobody) {
   const auto server = Serving(With({.handshake = absl::Milliseconds(300)}));
   std::vector<std::unique_ptr<RawConnection>> slow;
   for (int i = 0; i < 50; ++i) slow.push_back(std::make_unique<RawConnection>(*server));
-  const std::string words = kPreface;
+  const std::string words = kHttp2Preface;
   size_t said = 0;
   do {  // a byte on each while others are served, and never the whole preface
     if (said + 1 < words.size()) {

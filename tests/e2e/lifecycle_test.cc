@@ -8,6 +8,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/image/png.h"
+#include "tests/e2e/raw_connection.h"
 #include "tests/e2e/test_server.h"
 
 namespace easel {
@@ -119,6 +120,23 @@ TEST(LifecycleTest, DrainingFinishesWhatRunsAndTakesNothingNew) {
   server->gate->Release();
   caller.join();
   EXPECT_TRUE(running.ok()) << running.status();
+  drain.join();
+}
+
+// Who has a ping to answer has not said that he has read what came before it.
+TEST(LifecycleTest, ADrainLeavesConnectionsUntilTheOtherEndHasReadAll) {
+  const auto server = Serving();
+  RawConnection connection(*server);
+  ASSERT_TRUE(connection.Send(kHello + Http2Frame(kPing, "eight...")));
+  connection.ReadUntil("eight...", 1);  // it is accepted
+  std::thread drain([&] { server->app->Drain(absl::InfiniteFuture()); });
+  std::string frame(kFrameHead, 0);
+  while (!frame.empty() && frame[3] != kPing) frame = connection.ReadFrame();
+  EXPECT_FALSE(connection.HearsWithin(absl::Milliseconds(200)));
+  EXPECT_TRUE(connection.Send(Http2Frame(kPing, frame.substr(kFrameHead), kAck)));
+  frame = connection.ReadFrame();
+  EXPECT_TRUE(!frame.empty() && frame[3] == kGoAway);
+  connection.AwaitTheEnd();
   drain.join();
 }
 
