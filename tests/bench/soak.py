@@ -31,6 +31,7 @@ from bench import ROOT, Server
 
 LOAD, HONEST = 0.9, 0.7  # of the server's capacity: all, and what easel load sends
 ROUNDS = 5
+CROWD = 24  # honest requests at once, before the first round: what memory a full batch and its streams take is taken by then
 PATIENCE = 120  # s, for a machine under load; nothing but a failure depends on it
 MEMORY = 1.02  # × that after the first round
 STEPS = (4, 10, 20, 50)
@@ -270,6 +271,9 @@ def soak(options, server, metrics, directory, faults):
     capacity = len(solo) / sum(kind["seconds"] for kind in solo)
     print(f"soak: {capacity:.2f} requests a second one at a time; {ROUNDS} rounds of {60 * options.minutes / ROUNDS:.0f} s", flush=True)
 
+    crowd = json.loads(client.run("load", "--concurrency", CROWD, "--requests", CROWD, "--mix", mix, "--preview", 1, "--json")[1])
+    if crowd["completed"] != CROWD:
+        faults.add(f"of {CROWD} requests at once {crowd['completed']} got a picture: {crowd['errors']}")
     first_memory = files = None
     for number in range(ROUNDS):
         mischief = Mischief(client, alone, (LOAD - HONEST) * capacity, options.seed * ROUNDS + number, faults)
