@@ -1,4 +1,5 @@
-// A proxy whose server has died may end a stream with a frame of HTTP/2's own, as no gRPC server of ours does.
+// A proxy whose server has died may end a stream with a frame of HTTP/2's own, as no gRPC server of ours
+// does.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
