@@ -11,10 +11,10 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-RUN = ["podman", "--runtime", "runc", "run", "--pull", "never", "--no-healthcheck", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096",
-       "--network", "host", "--rm", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-       "--memory", "1g", "--env", "EASEL_LISTEN=127.0.0.1:0", "--env", "EASEL_METRICS_LISTEN=off"]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy"))
+from shut_in import PODMAN_RUN, SETTINGS, SHUT_IN
 
 
 def began(process):
@@ -26,7 +26,7 @@ def began(process):
 def start(image):
     name = f"easel-start-{os.getpid()}"
     asked = time.monotonic()
-    with subprocess.Popen([*RUN, "--name", name, image], stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen([*PODMAN_RUN, *SHUT_IN, *SETTINGS, "--name", name, image], stdout=subprocess.PIPE, text=True) as run:
         line = run.stdout.readline()
         ready = time.monotonic()
         if not line.startswith("listening on "):

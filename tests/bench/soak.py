@@ -61,13 +61,16 @@ class Metrics:
     def __init__(self, port):
         self.url = f"http://127.0.0.1:{port}/metrics"
 
-    def sums(self, label=""):
-        """By name, over the series with that label, or all."""
+    def series(self):
+        """(name, labels as they are written, value) of each."""
         page = urllib.request.urlopen(self.url, timeout=PATIENCE).read().decode()
+        return [(name, labels, float(value)) for name, labels, value in NUMBER.findall(page)]
+
+    def sums(self):
+        """By name."""
         sums = {}
-        for name, labels, value in NUMBER.findall(page):
-            if label in labels:
-                sums[name] = sums.get(name, 0) + float(value)
+        for name, _, value in self.series():
+            sums[name] = sums.get(name, 0) + value
         return sums
 
     def balance(self):

@@ -15,15 +15,11 @@ import time
 import unittest
 from pathlib import Path
 
+from shut_in import MEMORY, PODMAN_RUN, SETTINGS, SHUT_IN
+
 BUILD, ROOT = (Path(argument).resolve() for argument in sys.argv[1:3])
 IMAGE, WITH_SYSTEMD = "localhost/easel:test", "localhost/easel:test-systemd"
 TIMEOUT = 300  # seconds, for a machine under load; nothing here depends on it
-MEMORY = 1 << 30
-# No picture needs more. The two limits and the missing health check are for machines without systemd; the network is the
-# machine's own, so that its client can call.
-SHUT_IN = ["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(MEMORY)]
-MACHINE = ["--runtime", "runc", "run", "--pull", "never", "--no-healthcheck", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096",
-           "--network", "host"]
 
 
 def run(*command, **options):
@@ -37,7 +33,7 @@ def why_not():
         return "not here: " + " ".join(missing)
     with tempfile.TemporaryDirectory() as directory:
         for command in (["cc", "-static", "-x", "c", "-o", "nothing", "-"], ["tar", "-cf", "nothing.tar", "nothing"],
-                        ["podman", "import", "nothing.tar", "localhost/nothing"], ["podman", *MACHINE, *SHUT_IN, "--rm", "localhost/nothing", "/nothing"]):
+                        ["podman", "import", "nothing.tar", "localhost/nothing"], [*PODMAN_RUN, *SHUT_IN, "localhost/nothing", "/nothing"]):
             done = run(*command, cwd=directory, input="int main() { return 0; }" if command[0] == "cc" else None)
             if done.returncode != 0:
                 return f"{' '.join(command[:2])}: {done.stderr.strip()}"
@@ -69,8 +65,7 @@ class ContainerTest(unittest.TestCase):
     def setUp(self):
         self.name = f"easel-test-{os.getpid()}"
         self.server = subprocess.Popen(
-            ["podman", *MACHINE, *SHUT_IN, "--rm", "--name", self.name, "--env", "EASEL_LISTEN=127.0.0.1:0",
-             "--env", "EASEL_METRICS_LISTEN=off", "--env", f"EASEL_DRAIN_TIMEOUT={TIMEOUT}", IMAGE],
+            [*PODMAN_RUN, *SHUT_IN, "--name", self.name, *SETTINGS, "--env", f"EASEL_DRAIN_TIMEOUT={TIMEOUT}", IMAGE],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.server.communicate, timeout=TIMEOUT)
         self.addCleanup(run, "podman", "rm", "--force", "--time", "0", "--ignore", self.name)
@@ -169,7 +164,7 @@ class SystemdTest(unittest.TestCase):
     def setUp(self):
         self.name = f"easel-systemd-{os.getpid()}"
         self.addCleanup(run, "podman", "rm", "--force", "--time", "0", "--ignore", self.name)
-        begun = run("podman", *MACHINE, "--detach", "--privileged", "--systemd", "always", "--name", self.name, WITH_SYSTEMD, "/lib/systemd/systemd")
+        begun = run(*PODMAN_RUN, "--detach", "--privileged", "--systemd", "always", "--name", self.name, WITH_SYSTEMD, "/lib/systemd/systemd")
         until = time.monotonic() + TIMEOUT
         while self.inside("systemctl", "is-system-running").stdout.strip() not in ("running", "degraded"):
             if begun.returncode or time.monotonic() > until:

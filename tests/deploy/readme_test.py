@@ -44,7 +44,7 @@ HELD = {
     "systemctl reload easeld": ("tests/deploy/container_test.py", 'self.systemctl("reload")'),
     "systemctl stop easeld": ("tests/deploy/container_test.py", 'self.systemctl("stop")'),
     "PREFIX=/opt/easel deploy/container/build.sh cpu": ("tests/deploy/container_test.py", '"deploy/container/build.sh", "cpu"'),
-    "podman --runtime runc run": ("tests/deploy/container_test.py", "no-new-privileges"),
+    "podman --runtime runc run": ("tests/deploy/shut_in.py", "no-new-privileges"),
     "kubectl create configmap easel-dashboard": ("tests/deploy/monitoring_test.py", "DASHBOARD = "),
     "deploy/prometheus/as_prometheus_rule.sh | kubectl apply": ("tests/deploy/monitoring_test.py", "as_prometheus_rule.sh"),
     "haproxy -f": ("tests/deploy/proxies_test.py", "haproxy/haproxy.cfg"),
