@@ -7,6 +7,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <utility>
 
@@ -19,8 +20,8 @@ namespace {
 
 // After the engine has ended every job, for what still has to be sent.
 constexpr absl::Duration kSendGrace = absl::Seconds(1);
-// And for the other ends of connections to say that they have read it.
-constexpr absl::Duration kGoodbye = absl::Seconds(2);
+// And then, so that the other ends of connections have read it, and a proxy has asked for health.
+constexpr absl::Duration kGoodbye = absl::Seconds(1);
 
 // gRPC adds reflection to every server of a process that links it: here it is taken out again.
 class WithoutReflection : public grpc::ServerBuilderOption {
@@ -50,7 +51,11 @@ App::App(Options options)
       inference_(
           &service_, [this](std::string_view model) { return health_.IsUp(model); }, options_.version) {}
 
-App::~App() { Drain(absl::InfinitePast()); }
+App::~App() {
+  if (server_ == nullptr) return;  // never opened
+  EndWork(absl::InfinitePast());
+  CutShort();
+}
 
 absl::Status App::OpenDoors() {
   SecretsListener listener;
@@ -109,22 +114,24 @@ void App::Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions
 }
 
 void App::Drain(absl::Time deadline) {
-  if (server_ == nullptr) return;  // never opened
+  EndWork(deadline);
+  // A process that ends at once resets the connections on which it had something to read, and a proxy that
+  // hears of the reset before it has read the last picture loses that.
+  cut_short_.WaitForNotificationWithTimeout(kGoodbye);
+}
+
+void App::EndWork(absl::Time deadline) {
   service_.Refuse();
   server_->GetHealthCheckService()->Shutdown();
   if (engine_ != nullptr) engine_->Drain(deadline);
   // Not left to gRPC's Shutdown: it would wait for those who watch health, too.
   service_.AwaitCalls(std::max(deadline, absl::Now() + kSendGrace));
-  // A process that ends at once resets the connections on which it had something to read, and a proxy that
-  // hears of the reset before it has read the last picture loses that.
-  Close(kGoodbye);
 }
 
-void App::CutShort() { Close(absl::ZeroDuration()); }
-
-void App::Close(absl::Duration goodbye) {
+void App::CutShort() {
+  if (!cut_.exchange(true)) cut_short_.Notify();
   if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + goodbye));
+  server_->Shutdown(std::chrono::system_clock::now());
 }
 
 void App::RefreshSecrets() {

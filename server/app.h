@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/address.h"
@@ -58,7 +59,10 @@ class App {
   void Serve(std::vector<LoadedModel> models, CpuLayout layout, EngineOptions engine);
 
   // Health says NOT_SERVING, new work is UNAVAILABLE; waits for what runs, fails with UNAVAILABLE what is not
-  // done by the deadline, and closes the doors. Blocks. One thread, once; nothing works after it.
+  // done by the deadline, and gives those who listen a second to read what they were sent. Blocks. One
+  // thread, once; nothing works after it. The doors stay open until this, or the process, ends, so that who
+  // comes late is told UNAVAILABLE, too: once gRPC's Shutdown has begun, it answers CANCELLED on connections
+  // that are left.
   void Drain(absl::Time deadline);
   // Fails all jobs, cancels all calls and closes the doors, so that a Drain under way ends at once. Any
   // thread, but not beside Serve.
@@ -89,8 +93,8 @@ class App {
 
   explicit App(Options options);
   absl::Status OpenDoors();
-  // Closes the doors; calls and connections that are left have `goodbye` to end.
-  void Close(absl::Duration goodbye);
+  // Drain, but for its goodbye.
+  void EndWork(absl::Time deadline);
 
   Options options_;  // the ports are filled in by OpenDoors
   // In the order they are built; each is used by those below it.
@@ -103,6 +107,8 @@ class App {
   InferenceService inference_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<grpc::Server> server_;
+  std::atomic<bool> cut_ = false;  // and told:
+  absl::Notification cut_short_;
   std::atomic<bool> asked_to_refresh_ = false;
   std::optional<Sweeper> refresher_;  // of the secrets, where there are any
 };

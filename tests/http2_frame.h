@@ -8,7 +8,7 @@ namespace easel {
 constexpr char kHttp2Preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr size_t kFrameHead = 9;
 // Types; the flag of a SETTINGS or PING that answers one.
-constexpr char kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7;
+constexpr char kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6;
 constexpr char kAck = 1;
 
 // Of stream 0: of the connection itself. REQUIRES: a payload and a stream of at most 255 and 127.

@@ -1,15 +1,19 @@
 // What connections may cost: messages and metadata that are too big, pings without end, and peers that
 // connect and then say nothing, or little by little.
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "tests/e2e/raw_connection.h"
 #include "tests/e2e/test_server.h"
+#include "tests/http2_frame.h"
 
 namespace easel {
 namespace {
@@ -18,11 +22,53 @@ using ::testing::HasSubstr;
 
 constexpr char kPingPayload[] = "12345678";
 
+const std::string kHello = kHttp2Preface + Http2Frame(kSettings, "");
+
 std::string Pings(int count) {
   std::string pings;
   for (int i = 0; i < count; ++i) pings += Http2Frame(kPing, kPingPayload);
   return pings;
 }
+
+// A TCP connection to the server, with nothing said on it yet.
+class RawConnection {
+ public:
+  explicit RawConnection(const TestServer& server) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(Address::Parse(server.app->address())->port));
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~RawConnection() { close(socket_); }
+  RawConnection(const RawConnection&) = delete;
+  RawConnection& operator=(const RawConnection&) = delete;
+
+  // Whether the other end still took it.
+  bool Send(const std::string& bytes) {
+    return send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
+  // What comes until it holds `words` so many times, or, which this waits for, the server hangs up.
+  std::string ReadUntil(const std::string& words, int times) {
+    std::string all;
+    char buffer[4096];
+    for (ssize_t n = 0; Count(words, all) < times && (n = recv(socket_, buffer, sizeof(buffer), 0)) > 0;) {
+      all.append(buffer, static_cast<size_t>(n));
+    }
+    return all;
+  }
+  // Waits until the server hangs up.
+  void AwaitTheEnd() { ReadUntil("never said", 1); }
+
+  static int Count(const std::string& words, const std::string& text) {
+    int count = 0;
+    for (size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++count;
+    return count;
+  }
+
+ private:
+  const int socket_;
+};
 
 TestServer::Options With(ConnectionLimits limits) {
   TestServer::Options options;

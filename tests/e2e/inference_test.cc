@@ -97,6 +97,7 @@ TEST(InferenceTest, DrainingFinishesWhatRunsAndTakesNothingNew) {
   EXPECT_EQ(response.infer_response().id(), "running");
   EXPECT_TRUE(IsFinal(response)) << response.error_message();
   drain.join();
+  client.stream->WritesDone();
   client.ReadAll();
   client.stream->Finish();
 }

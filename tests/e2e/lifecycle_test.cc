@@ -8,7 +8,6 @@
 #include "google/rpc/error_details.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/image/png.h"
-#include "tests/e2e/raw_connection.h"
 #include "tests/e2e/test_server.h"
 
 namespace easel {
@@ -123,21 +122,16 @@ TEST(LifecycleTest, DrainingFinishesWhatRunsAndTakesNothingNew) {
   drain.join();
 }
 
-// Who has a ping to answer has not said that he has read what came before it.
-TEST(LifecycleTest, ADrainLeavesConnectionsUntilTheOtherEndHasReadAll) {
+// Not CANCELLED, which is what gRPC says once its server is shut down, and which nobody tries again.
+TEST(LifecycleTest, WhoComesAfterADrainIsToldThatItIsUnavailable) {
   const auto server = Serving();
-  RawConnection connection(*server);
-  ASSERT_TRUE(connection.Send(kHello + Http2Frame(kPing, "eight...")));
-  connection.ReadUntil("eight...", 1);  // it is accepted
-  std::thread drain([&] { server->app->Drain(absl::InfiniteFuture()); });
-  std::string frame(kFrameHead, 0);
-  while (!frame.empty() && frame[3] != kPing) frame = connection.ReadFrame();
-  EXPECT_FALSE(connection.HearsWithin(absl::Milliseconds(200)));
-  EXPECT_TRUE(connection.Send(Http2Frame(kPing, frame.substr(kFrameHead), kAck)));
-  frame = connection.ReadFrame();
-  EXPECT_TRUE(!frame.empty() && frame[3] == kGoAway);
-  connection.AwaitTheEnd();
-  drain.join();
+  const auto client = server->Client();
+  ASSERT_TRUE(client->ListModels().ok());
+  server->app->Drain(absl::InfiniteFuture());
+  const auto refused = client->Generate(Staged(2), [](const v1::GenerationEvent&) {});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable) << refused.status();
+  google::rpc::RetryInfo retry;
+  EXPECT_TRUE(Has(refused.status(), &retry)) << refused.status();
 }
 
 TEST(LifecycleTest, AModelWhoseLastDeviceIsLostIsNotServing) {
