@@ -36,7 +36,9 @@ void AppendReport(std::string& text, const LoadReport& report) {
                           100 * *report.wait_error, report.wait_estimates);
   }
   absl::StrAppendFormat(&text, "%-24s %.2f\n", "mean batch", report.mean_batch);
-  for (const auto& [code, count] : report.errors) absl::StrAppendFormat(&text, "%-24s %d\n", code, count);
+  for (const auto& [code, count] : report.errors) {
+    absl::StrAppendFormat(&text, "%-24s %d, the first: %s\n", code, count, report.error_messages.at(code));
+  }
   if (report.send_delay.p99 > kLate) {
     absl::StrAppendFormat(&text, "%-24s requests went out late: p50 %.3f s, p99 %.3f s\n", "fell behind",
                           report.send_delay.p50, report.send_delay.p99);
@@ -63,7 +65,8 @@ Json ToJson(const LoadReport& report) {
                {"send_delay_seconds", ToJson(report.send_delay)},
                {"wait_estimates", report.wait_estimates},
                {"mean_batch", report.mean_batch},
-               {"errors", report.errors}};
+               {"errors", report.errors},
+               {"error_messages", report.error_messages}};
   json["wait_error"] = report.wait_error.has_value() ? Json(*report.wait_error) : Json(nullptr);
   return json;
 }

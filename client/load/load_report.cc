@@ -38,7 +38,9 @@ LoadReport Summarize(const std::vector<LoadRecord>& records) {
       wait_errors.push_back(std::abs(*record.estimated_wait - *record.waited) / *record.waited);
     }
     if (record.code != absl::StatusCode::kOk) {
-      ++report.errors[absl::StatusCodeToString(record.code)];
+      const std::string code = absl::StatusCodeToString(record.code);
+      ++report.errors[code];
+      report.error_messages.try_emplace(code, record.message);
       continue;
     }
     ++report.completed;

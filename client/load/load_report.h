@@ -19,6 +19,7 @@ struct LoadRecord {
   double solo = 0;      // its kind's latency alone
   double deadline = 0;  // seconds after `planned`, until which it is in time
   absl::StatusCode code = absl::StatusCode::kOk;
+  std::string message;                           // of what did not end well
   std::optional<double> first_preview;           // when it came
   std::optional<double> estimated_wait, waited;  // seconds: what the first `queued` said, what it then was
   double queue_seconds = 0;                      // the server's accounting, of those that ended well
@@ -46,8 +47,9 @@ struct LoadReport {
   Percentiles send_delay;              // sent after it was due
   std::optional<double> wait_error;    // median |estimated - real| / real of the first estimates
   size_t wait_estimates = 0;
-  double mean_batch = 0;                 // over those completed
-  std::map<std::string, size_t> errors;  // by the name of the code
+  double mean_batch = 0;                              // over those completed
+  std::map<std::string, size_t> errors;               // by the name of the code
+  std::map<std::string, std::string> error_messages;  // of the first of each
 };
 
 LoadReport Summarize(const std::vector<LoadRecord>& records);

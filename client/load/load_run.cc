@@ -130,6 +130,7 @@ void LoadRun::Send(const PlannedRequest& planned, double due, bool measured) {
         LoadRecord& result = call->ended.record;
         result.ended = LoadClock();
         result.code = response.status().code();
+        result.message = std::string(response.status().message());
         if (response.ok()) {
           result.queue_seconds = response->accounting().queue_seconds();
           result.mean_batch = response->accounting().mean_batch_size();

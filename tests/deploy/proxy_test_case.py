@@ -34,7 +34,7 @@ class ProxyTest(unittest.TestCase):
     def assert_nothing_lost(self, load, requests):
         """Every request has its picture, and every picture is what its request gives alone."""
         outcome = load.end()
-        self.assertEqual(outcome["errors"], {})
+        self.assertEqual(outcome["errors"], {}, outcome["error_messages"])
         self.assertEqual(outcome["completed"], requests)
         self.assertEqual(outcome["verification"], {"compared": requests, "different": 0, "not_compared": 0})
 

@@ -134,6 +134,7 @@ TEST_F(LoadCommand, RefusalsAreFigures) {
   });
   EXPECT_EQ(Run(server, {.concurrency = 1, .requests = 10, .slo = 1e9}), 0) << err_.str();
   EXPECT_EQ(Report()["errors"]["RESOURCE_EXHAUSTED"], 5);
+  EXPECT_EQ(Report()["error_messages"]["RESOURCE_EXHAUSTED"], "the queue is full");
   EXPECT_EQ(Report()["slo_attainment"], 0.5);
 }
 

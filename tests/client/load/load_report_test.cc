@@ -8,8 +8,10 @@
 namespace easel {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 
 // Due at `planned`, done `latency` later; 1 s alone, in time within 3.
 LoadRecord Record(double planned, double latency, absl::StatusCode code = absl::StatusCode::kOk) {
@@ -62,6 +64,14 @@ TEST(Summarize, RefusalsCountAgainstTheSloAndNotAsLatencies) {
   EXPECT_EQ(report.errors.at("DEADLINE_EXCEEDED"), 1u);
 }
 
+TEST(Summarize, OfEachCodeTheFirstMessageIsKept) {
+  std::vector<LoadRecord> records(3, Record(0, 1, absl::StatusCode::kUnavailable));
+  records[2].code = absl::StatusCode::kInternal;
+  for (size_t i = 0; i < records.size(); ++i) records[i].message = "message " + std::to_string(i);
+  EXPECT_THAT(Summarize(records).error_messages,
+              ElementsAre(Pair("INTERNAL", "message 2"), Pair("UNAVAILABLE", "message 0")));
+}
+
 // No coordinated omission: a request that the sender sends late has waited.
 TEST(Summarize, LatencyCountsFromTheDueTime) {
   LoadRecord late = Record(0, 5);
@@ -111,7 +121,9 @@ LoadOutcome Outcome() {
   late.queue_seconds = 0.25;
   late.mean_batch = 2;
   LoadOutcome outcome;
-  outcome.all = Summarize({late, Record(0, 1, absl::StatusCode::kResourceExhausted)});
+  LoadRecord refused = Record(0, 1, absl::StatusCode::kResourceExhausted);
+  refused.message = "the queue is full";
+  outcome.all = Summarize({late, refused});
   outcome.solo = {{"4 steps, prompt", 1}};
   outcome.verification = Verification{.compared = 5, .different = 1, .not_compared = 2};
   return outcome;
@@ -121,7 +133,7 @@ TEST(OutcomeTable, TellsTheFigures) {
   const std::string table = OutcomeTable(Outcome());
   EXPECT_THAT(table, HasSubstr("2, 1 completed, in 4.0 s"));
   EXPECT_THAT(table, HasSubstr("p50 4.000 s"));
-  EXPECT_THAT(table, HasSubstr("RESOURCE_EXHAUSTED       1\n"));
+  EXPECT_THAT(table, HasSubstr("RESOURCE_EXHAUSTED       1, the first: the queue is full\n"));
   EXPECT_THAT(table, HasSubstr("requests went out late: p50"));
   EXPECT_THAT(table, HasSubstr("5 compared, 1 different, 2 not compared"));
   EXPECT_THAT(table, HasSubstr("1.000 s  4 steps, prompt"));
@@ -138,6 +150,7 @@ TEST(OutcomeJson, IsOneObjectWithTheSameFigures) {
   EXPECT_EQ(json["send_delay_seconds"]["p99"], 1.0);
   EXPECT_EQ(json["mean_batch"], 2.0);
   EXPECT_EQ(json["errors"]["RESOURCE_EXHAUSTED"], 1);
+  EXPECT_EQ(json["error_messages"]["RESOURCE_EXHAUSTED"], "the queue is full");
   EXPECT_EQ(json["verification"]["different"], 1);
   EXPECT_EQ(json["solo_seconds"][0]["kind"], "4 steps, prompt");
   EXPECT_TRUE(json["first_preview_seconds"].is_null());
