@@ -34,8 +34,9 @@ absl::Status ToStatus(const grpc::Status& status, grpc::Channel& channel,
     nobody.SetPayload(ImageClient::kNoServerPayload, absl::Cord(options.server));
     return nobody;
   }
-  // How haproxy ends a stream whose server has died: without a status, of which gRPC makes UNKNOWN, as no
-  // server of ours says; or with a reset, of which it makes CANCELLED, as if we had asked for that.
+  // A proxy's ways to end a stream whose server has died: without a status, as haproxy does, of which gRPC
+  // makes UNKNOWN, as no server of ours says; or with a reset, of which it makes INTERNAL, or CANCELLED, as
+  // if we had asked for that.
   const bool ended = status.error_code() == grpc::StatusCode::UNKNOWN;
   const bool was_reset = absl::StartsWith(status.error_message(), kReset) &&
                          status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;

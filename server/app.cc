@@ -54,7 +54,7 @@ App::App(Options options)
 App::~App() {
   if (server_ == nullptr) return;  // never opened
   EndWork(absl::InfinitePast());
-  CutShort();
+  Close();
 }
 
 absl::Status App::OpenDoors() {
@@ -129,7 +129,11 @@ void App::EndWork(absl::Time deadline) {
 }
 
 void App::CutShort() {
-  if (!cut_.exchange(true)) cut_short_.Notify();
+  cut_short_.Notify();
+  Close();
+}
+
+void App::Close() {
   if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
   server_->Shutdown(std::chrono::system_clock::now());
 }

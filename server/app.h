@@ -65,7 +65,7 @@ class App {
   // that are left.
   void Drain(absl::Time deadline);
   // Fails all jobs, cancels all calls and closes the doors, so that a Drain under way ends at once. Any
-  // thread, but not beside Serve.
+  // thread, but not beside Serve; at most once.
   void CutShort();
   // Has certificates and keys read again, soon, on a thread for it; the log has what came of it. Any thread.
   void RefreshSecrets();
@@ -95,6 +95,8 @@ class App {
   absl::Status OpenDoors();
   // Drain, but for its goodbye.
   void EndWork(absl::Time deadline);
+  // Fails the jobs and cancels the calls that are left.
+  void Close();
 
   Options options_;  // the ports are filled in by OpenDoors
   // In the order they are built; each is used by those below it.
@@ -107,7 +109,6 @@ class App {
   InferenceService inference_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<grpc::Server> server_;
-  std::atomic<bool> cut_ = false;  // and told:
   absl::Notification cut_short_;
   std::atomic<bool> asked_to_refresh_ = false;
   std::optional<Sweeper> refresher_;  // of the secrets, where there are any

@@ -1,6 +1,5 @@
 """How a container of the image runs in tests and in benchmarks: shut in as deploy/README.md has it."""
-MEMORY = 1 << 30
-# No picture needs more.
+MEMORY = 1 << 30  # no picture needs more
 SHUT_IN = ["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(MEMORY)]
 # The two limits and the missing health check are for machines without systemd; the network is the machine's own, so that its client can
 # call.
