@@ -26,4 +26,11 @@ struct GenerationSpec {
   double flow_shift = 1;        // in [kMinFlowShift, kMaxFlowShift]; 1: linear times
 };
 
+// Tokens at the end of a spec's texts that the text encoder could not take.
+struct TokensCut {
+  int prompt = 0;
+  int negative_prompt = 0;
+  bool operator==(const TokensCut&) const = default;
+};
+
 }  // namespace easel

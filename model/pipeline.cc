@@ -171,13 +171,13 @@ absl::StatusOr<TokenizedPrompts> Pipeline::Tokenize(const GenerationSpec& spec) 
   }
   if (has_condition && guidance.uses_conditional()) {
     EASEL_ASSIGN_OR_RETURN(prompts.conditional, conditioner().Tokenize({spec.prompt, spec.class_label}));
-    prompts.tokens_cut += prompts.conditional->tokens_cut();
+    prompts.tokens_cut.prompt = prompts.conditional->tokens_cut();
   }
   if (!has_condition || guidance.uses_unconditional()) {  // no condition: one row, whatever the scale
     ConditionRequest request;
     if (!spec.negative_prompt.empty()) request.prompt = spec.negative_prompt;
     EASEL_ASSIGN_OR_RETURN(prompts.unconditional, conditioner().Tokenize(request));
-    prompts.tokens_cut += prompts.unconditional->tokens_cut();
+    prompts.tokens_cut.negative_prompt = prompts.unconditional->tokens_cut();
   }
   return prompts;
 }
@@ -186,7 +186,6 @@ absl::StatusOr<GuidedConditioning> Pipeline::Encode(const TokenizedPrompts& prom
   c10::InferenceMode guard;
   GuidedConditioning encoded;
   encoded.guidance = prompts.guidance;
-  encoded.tokens_cut = prompts.tokens_cut;
   encoded.dtype = dtype();
   int with_text = 0, hits = 0;
   auto encode = [&](const std::optional<TokenizedCondition>& condition) -> std::optional<Conditioning> {

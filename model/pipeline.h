@@ -49,7 +49,7 @@ struct TokenizedPrompts {
   std::optional<TokenizedCondition> conditional, unconditional;  // as in GuidedConditioning
   Guidance guidance;                                             // of those rows
   std::optional<double> embedded_guidance;                       // what Conditioning::guidance is to be
-  int tokens_cut = 0;  // what did not fit into the encoder, of prompt and negative prompt together
+  TokensCut tokens_cut;
 };
 
 // The same after the encoders: what DenoiseInput points at.
@@ -57,7 +57,6 @@ struct GuidedConditioning {
   std::optional<Conditioning> conditional;    // absent: guidance scale 0, the unconditional row alone
   std::optional<Conditioning> unconditional;  // absent: no guidance, the conditional row alone
   Guidance guidance;
-  int tokens_cut = 0;
   bool cache_hit = false;               // every prompt came out of the conditioner's cache
   c10::ScalarType dtype = c10::kFloat;  // what the network computes in, and so takes its latents in
 };

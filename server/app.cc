@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "model/io/status_macros.h"
+#include "server/bind_failure.h"
 
 namespace easel {
 namespace {
@@ -43,10 +44,10 @@ absl::StatusOr<std::unique_ptr<App>> App::Listen(Options options) {
 
 App::App(Options options)
     : options_(std::move(options)),
-      authenticator_({options_.trust_tenant_header, options_.now}),
+      authenticator_({options_.trust_tenant_header}),
       metrics_(options_.version, &health_),
-      pool_(options_.codec_threads),
-      service_({options_.limits, &pool_, &metrics_, options_.log, options_.keep, options_.stall_timeout,
+      pool_(std::in_place, options_.codec_threads),
+      service_({options_.limits, &*pool_, &metrics_, options_.log, options_.keep, options_.stall_timeout,
                 &authenticator_, options_.now}),
       inference_(
           &service_, [this](std::string_view model) { return health_.IsUp(model); }, options_.version) {}
@@ -55,6 +56,7 @@ App::~App() {
   if (server_ == nullptr) return;  // never opened
   EndWork(absl::InfinitePast());
   Close();
+  pool_.reset();  // before the service, whose readers its last tasks wake
 }
 
 absl::Status App::OpenDoors() {
@@ -72,10 +74,7 @@ absl::Status App::OpenDoors() {
   builder.RegisterService(&service_);
   builder.RegisterService(&inference_);
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),
-                                               ": the address is in use, or not one of this machine's"));
-  }
+  if (server_ == nullptr) return WhyNotBound("--listen", options_.listen);
   options_.listen.port = port;
   health_.Open(server_->GetHealthCheckService());
   if (options_.secrets.any()) {
@@ -85,7 +84,9 @@ absl::Status App::OpenDoors() {
 
   if (options_.metrics_listen.has_value()) {
     Address& metrics = *options_.metrics_listen;
-    EASEL_ASSIGN_OR_RETURN(metrics.port, metrics_.Listen(metrics.host, metrics.port));
+    const auto metrics_port = metrics_.Listen(metrics.host, metrics.port);
+    if (!metrics_port.ok()) return WhyNotBound("--metrics-listen", metrics);
+    metrics.port = *metrics_port;
   }
   return absl::OkStatus();
 }
@@ -125,18 +126,18 @@ void App::EndWork(absl::Time deadline) {
   server_->GetHealthCheckService()->Shutdown();
   if (engine_ != nullptr) engine_->Drain(deadline);
   // Not left to gRPC's Shutdown: it would wait for those who watch health, too.
-  service_.AwaitCalls(std::max(deadline, absl::Now() + kSendGrace));
+  service_.AwaitCalls(std::max(deadline, SteadyNow() + kSendGrace));
 }
 
 void App::CutShort() {
   cut_short_.Notify();
+  if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
+  // So that callers hear of it from us, and the log has what they heard: Shutdown would be faster.
+  service_.AwaitCalls(SteadyNow() + kSendGrace);
   Close();
 }
 
-void App::Close() {
-  if (engine_ != nullptr) engine_->Stop();  // jobs without a call, too
-  server_->Shutdown(std::chrono::system_clock::now());
-}
+void App::Close() { server_->Shutdown(std::chrono::system_clock::now()); }
 
 void App::RefreshSecrets() {
   if (!refresher_.has_value()) return;

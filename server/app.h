@@ -13,7 +13,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/address.h"
 #include "server/connection_limits.h"
@@ -27,6 +26,7 @@
 #include "server/service/authenticator.h"
 #include "server/service/image_generation_service.h"
 #include "server/service/sweeper.h"
+#include "server/sync/steady_now.h"
 #include "server/sync/thread_pool.h"
 
 namespace easel {
@@ -47,11 +47,12 @@ class App {
     SecretFiles secrets;
     absl::Duration refresh_secrets = absl::Seconds(10);  // how often they are looked at
     ConnectionLimits connections;
-    std::function<absl::Time()> now = absl::Now;  // the service's clock
+    std::function<absl::Time()> now = SteadyNow;  // the service's clock
   };
 
   // Opens the doors: health says NOT_SERVING, and calls are UNAVAILABLE, until Serve. Unavailable naming the
-  // address that cannot be had, InvalidArgument naming the file of secrets that is wrong.
+  // address that is in use, InvalidArgument naming one that cannot be had at all, or the file of secrets that
+  // is wrong.
   static absl::StatusOr<std::unique_ptr<App>> Listen(Options options);
   ~App();  // drains at once
 
@@ -64,8 +65,8 @@ class App {
   // comes late is told UNAVAILABLE, too: once gRPC's Shutdown has begun, it answers CANCELLED on connections
   // that are left.
   void Drain(absl::Time deadline);
-  // Fails all jobs, cancels all calls and closes the doors, so that a Drain under way ends at once. Any
-  // thread, but not beside Serve; at most once.
+  // Fails all jobs at their next step, cancels the calls that have not ended a second later, and closes the
+  // doors, so that a Drain under way ends. Any thread, but not beside Serve; at most once.
   void CutShort();
   // Has certificates and keys read again, soon, on a thread for it; the log has what came of it. Any thread.
   void RefreshSecrets();
@@ -104,7 +105,7 @@ class App {
   ModelHealth health_;
   Observer metrics_;
   std::unique_ptr<Secrets> secrets_;
-  ThreadPool pool_;
+  std::optional<ThreadPool> pool_;
   ImageGenerationService service_;
   InferenceService inference_;
   std::unique_ptr<Engine> engine_;

@@ -49,7 +49,9 @@ ModelSource ParseModel(const std::string& text) {
     throw CLI::ValidationError("--model", "the directory is empty in '" + text + "'");
   if (source.name.empty()) {
     std::error_code error;
-    source.name = std::filesystem::weakly_canonical(source.directory, error).filename().string();
+    std::filesystem::path path = std::filesystem::weakly_canonical(source.directory, error);
+    if (!path.has_filename()) path = path.parent_path();  // of what is not there, a slash at the end stays
+    source.name = path.filename().string();
     if (source.name.empty()) throw CLI::ValidationError("--model", "'" + text + "' needs a name: NAME=DIR");
   }
   return source;

@@ -73,7 +73,8 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const LoadOptions& options,
     for (const std::string& device : devices) {
       const absl::Time began = absl::Now();
       try {
-        EASEL_ASSIGN_OR_RETURN(const c10::ScalarType dtype, DtypeFor(options.dtype, device, source.directory));
+        EASEL_ASSIGN_OR_RETURN(const c10::ScalarType dtype,
+                               DtypeFor(options.dtype, device, source.directory));
         EASEL_ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline,
                                Pipeline::Load(source.directory, {c10::Device(device), dtype}));
         models.push_back({{source.name, std::move(pipeline)}, absl::ToDoubleSeconds(absl::Now() - began)});
@@ -99,7 +100,7 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
       if (OnCpu(model)) return ChooseCpuLayout(*model.model.pipeline, cores);
     }
   }
-  if (layout.workers * layout.threads > cores) {
+  if (int64_t{layout.workers} * layout.threads > cores) {
     return absl::InvalidArgumentError(absl::StrCat("--workers ", layout.workers, " × --threads ",
                                                    layout.threads, " is more than this machine's ", cores,
                                                    " cores"));
@@ -107,8 +108,9 @@ absl::StatusOr<CpuLayout> LayoutFor(const LoadOptions& options, const std::vecto
   return layout;
 }
 
-absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& models, const CpuLayout& layout,
-                                                int max_batch_rows, std::vector<ModelCosts> costs) {
+absl::StatusOr<std::vector<ModelCosts>> CostsOf(const std::vector<LoadedModel>& models,
+                                                const CpuLayout& layout, int max_batch_rows,
+                                                std::vector<ModelCosts> costs) {
   for (const LoadedModel& model : models) {
     const auto& [name, pipeline] = model.model;
     const std::string device = pipeline->device().str();

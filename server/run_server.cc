@@ -22,6 +22,7 @@
 #include "server/sd_notify.h"
 #include "server/secrets.h"
 #include "server/signals.h"
+#include "server/sync/steady_now.h"
 
 namespace easel {
 namespace {
@@ -135,7 +136,7 @@ ExitCode RunServer(const Flags& flags) {
   NotifySystemd("READY=1");
   stop.WaitForNotification();
   NotifySystemd("STOPPING=1");
-  app->Drain(absl::Now() + flags.drain_timeout);
+  app->Drain(SteadyNow() + flags.drain_timeout);
   LogInfo("stopped");
   std::_Exit(kExitClean);  // all is done; closing the page of metrics would take 2 s
 }

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -34,17 +35,20 @@ bool Reads(const std::string& text, Number& number) {
   return error == std::errc() && stop == end;
 }
 
-// CLI11 lets 64-bit numbers wrap around, and of others that it cannot read it does not say what they may be.
-std::string CheckSeed(const std::string& text) {
-  uint64_t seed = 0;
-  return Reads(text, seed) ? "" : absl::StrCat("'", text, "' is not a whole number from 0 to 2^64 - 1");
+// CLI11 lets 64-bit numbers wrap around, takes 010 for 8, and of others that it cannot read it does not say
+// what they may be.
+template <typename Number>
+CLI::Validator Whole(Number least = 0, Number most = std::numeric_limits<Number>::max()) {
+  const auto read = [least, most](std::string& text) -> std::string {
+    Number number = 0;
+    if (!Reads(text, number) || number < least || number > most) {
+      return absl::StrCat("'", text, "' is not a whole number from ", least, " to ", most);
+    }
+    text = absl::StrCat(number);
+    return "";
+  };
+  return CLI::Validator(read, "");
 }
-
-std::string CheckCount(const std::string& text) {
-  uint32_t count = 0;
-  return Reads(text, count) ? "" : absl::StrCat("'", text, "' is not a whole number from 0 to 4294967295");
-}
-
 std::string CheckNumber(const std::string& text) {
   double number = 0;
   return Reads(text, number) ? "" : absl::StrCat("'", text, "' is not a number");
@@ -124,7 +128,7 @@ void AddConnection(CLI::App& app, Arguments& arguments) {
       ->check(CheckMetadata);
   app.add_option("--retries", connection.retries,
                  "try again so often where no server could; default: 3, of load and health 0")
-      ->check(CLI::Range(0, 1000));
+      ->transform(Whole(0, 1000));
   app.add_flag("--json", arguments.json, "for scripts: JSON on stdout, one event a line");
 }
 
@@ -132,8 +136,8 @@ void AddConnection(CLI::App& app, Arguments& arguments) {
 void AddRequest(CLI::App* sub, GenerateArguments& g) {
   CLI::Option* prompt = sub->add_option(
       "PROMPT", g.prompt, "what to draw; several words are one prompt. None: whatever comes to mind");
-  CLI::Option* label =
-      sub->add_option("--class-label", g.class_label, "draw a class, by its number")->check(CheckCount);
+  CLI::Option* label = sub->add_option("--class-label", g.class_label, "draw a class, by its number")
+                           ->transform(Whole<uint32_t>());
   CLI::Option* name =
       sub->add_option("--class-name", g.class_name, "draw a class, by its name (see easel models)");
   label->excludes(prompt)->excludes(name);
@@ -141,7 +145,7 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
   sub->add_option("--negative-prompt", g.negative_prompt, "what to stay away from");
   sub->add_option("--model", g.model, "one of easel models; default: the server's");
   sub->add_option("--num-inference-steps,--steps", g.num_inference_steps, "steps from noise to picture")
-      ->check(CheckCount);
+      ->transform(Whole<uint32_t>());
   sub->add_option("--guidance-scale", g.guidance_scale, "how strongly the prompt is followed; 1: no guidance")
       ->check(CheckNumber);
   sub->add_option("--guidance-rescale", g.guidance_rescale, "takes back guidance's gain in contrast: 0 to 1")
@@ -149,11 +153,12 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
   sub->add_option("--true-cfg-scale", g.true_cfg_scale,
                   "how far from the negative prompt, for models that take it so; 1: off")
       ->check(CheckNumber);
-  sub->add_option("-W,--width", g.width, "pixels")->check(CheckCount);
-  sub->add_option("-H,--height", g.height, "pixels")->check(CheckCount);
+  sub->add_option("-W,--width", g.width, "pixels")->transform(Whole<uint32_t>());
+  sub->add_option("-H,--height", g.height, "pixels")->transform(Whole<uint32_t>());
   sub->add_option("-n,--num-images", g.num_images, "pictures, from seeds that follow one another")
-      ->check(CheckCount);
-  sub->add_option("-s,--seed", g.seed, "of the first picture; default: random, and told")->check(CheckSeed);
+      ->transform(Whole<uint32_t>());
+  sub->add_option("-s,--seed", g.seed, "of the first picture; default: random, and told")
+      ->transform(Whole<uint64_t>());
   sub->add_option("--sampler", g.sampler, "one of the model's samplers");
   sub->add_option("--flow-shift", g.flow_shift, "shift of the times; 1: evenly spaced")->check(CheckNumber);
   sub->add_option("--like", g.like, "make a PNG of Easel's again; other options change what they name")
@@ -162,13 +167,13 @@ void AddRequest(CLI::App* sub, GenerateArguments& g) {
                   "png, jpeg, webp or rgb; default: by the output's extension, else png")
       ->transform(CLI::CheckedTransformer(Formats(), CLI::ignore_case).description(""))
       ->type_name("FORMAT");
-  sub->add_option("--quality", g.quality, "of JPEG and WebP: 1 to 100")->check(CLI::Range(1u, 100u));
+  sub->add_option("--quality", g.quality, "of JPEG and WebP: 1 to 100")->transform(Whole(1u, 100u));
   sub->add_option("--preview", g.preview, "a picture of the unfinished work every so many steps")
-      ->check(CheckCount);
+      ->transform(Whole<uint32_t>());
   sub->add_option("--preview-method", g.preview_method, "one of the model's preview methods");
   sub->add_option("--timeout", g.timeout_seconds, "give up after so many seconds")->check(CheckPositive);
   sub->add_option("--priority", g.priority, "which of your own goes first, -100 to 100; higher before lower")
-      ->check(CLI::Range(-100, 100));
+      ->transform(Whole(-100, 100));
   sub->add_option("--request-id", g.request_id,
                   "a name of your own: sent again, it joins what it began; and the seed, unless told");
 }
@@ -227,29 +232,30 @@ CLI::App* AddLoad(CLI::App& app, LoadOptions& o) {
                           ->check(CheckPositive);
   CLI::Option* concurrency =
       sub->add_option("--concurrency", o.concurrency, "so many at a time, each after another (closed loop)")
-          ->check(CLI::Range(1u, 10000u));
+          ->transform(Whole(1u, 10000u));
   sub->add_flag("--burst", o.burst, "with --rate: requests come in bursts")
       ->needs(rate)
       ->excludes(concurrency);
   concurrency->excludes(rate);
   CLI::Option* requests = sub->add_option("--requests", o.requests, "how many to measure; default: 200")
-                              ->check(CLI::Range(1u, 100000000u));
+                              ->transform(Whole(1u, 100000000u));
   sub->add_option("--duration", o.duration, "measure those of so many seconds")
       ->check(CheckPositive)
       ->excludes(requests);
-  sub->add_option("--warmup", o.warmup, "send so many before that")->check(CheckCount);
+  sub->add_option("--warmup", o.warmup, "send so many before that")->transform(Whole<uint32_t>());
   sub->add_option("--mix", o.mix,
                   "kinds of requests; default: 4, 10, 20 and 50 steps of all that the model takes")
       ->type_name("FILE.json");
   sub->add_option("--model", o.model, "one of easel models; default: the server's");
   sub->add_option("--seed", o.seed, "of arrivals, choices and pictures")
-      ->check(CheckSeed)
+      ->transform(Whole<uint64_t>())
       ->capture_default_str();
   sub->add_option("--slo", o.slo, "in time is what takes at most so many times its latency alone")
       ->check(CheckPositive)
       ->capture_default_str();
   sub->add_flag("--deadline", o.deadline, "send that time as the call's deadline");
-  sub->add_option("--preview", o.preview, "ask for a preview every so many steps")->check(CheckCount);
+  sub->add_option("--preview", o.preview, "ask for a preview every so many steps")
+      ->transform(Whole<uint32_t>());
   sub->add_flag("--verify", o.verify,
                 "compare each picture with the same request's alone; exit code 1 if any differs");
   return sub;
@@ -282,6 +288,26 @@ void Complete(LoadOptions& o) {
   if (!o.requests.has_value() && !o.duration.has_value()) o.requests = 200;
 }
 
+// Where an option may come several times, as a prompt's words do, CLI11 takes a word in brackets for a list
+// and what is between its commas for words. So no word in brackets reaches it as it is.
+constexpr char kGuard = '\x1f';
+
+void GuardBrackets(CLI::App& app, std::vector<std::string>& words) {
+  for (std::string& word : words) {
+    if (word.size() > 1 && word.front() == '[' && word.back() == ']') word += kGuard;
+  }
+  std::vector<CLI::App*> apps = app.get_subcommands({});
+  apps.push_back(&app);
+  for (CLI::App* of : apps) {
+    for (CLI::Option* option : of->get_options()) {
+      option->transform([](std::string word) {
+        if (word.ends_with(std::string("]") + kGuard)) word.pop_back();
+        return word;
+      });
+    }
+  }
+}
+
 constexpr char kCommands[] = "generate, submit, watch, get, cancel, load, models, health";
 
 }  // namespace
@@ -312,7 +338,8 @@ std::variant<Arguments, Leave> ParseArguments(const std::vector<std::string>& wo
        Command::kHealth},
   };
   try {
-    const std::vector<std::string> all = WithEmptyValues(app, words);
+    std::vector<std::string> all = WithEmptyValues(app, words);
+    GuardBrackets(app, all);
     app.parse(std::vector<std::string>(all.rbegin(), all.rend()));  // CLI11 takes them from the back
     for (const auto& [sub, command] : commands) {
       if (sub->parsed()) arguments.command = command;

@@ -144,7 +144,9 @@ absl::Status CheckOutputs(const GenerationDisplay::Options& options, v1::ImageFo
   if (options.output == "-") return absl::OkStatus();
   // A picture's name is known only when its seed is: any name tells whether the directory takes one.
   if (options.output.empty()) return CheckWritable(FreePath(0, format));
-  for (uint32_t i = 0; i < std::max(1u, count); ++i) {
+  constexpr uint32_t kMostLookedAt =
+      256;  // of more pictures than any server draws, their number is what is wrong
+  for (uint32_t i = 0; i < std::clamp(count, 1u, kMostLookedAt); ++i) {
     if (absl::Status status = CheckWritable(NumberedPath(options.output, i, count)); !status.ok())
       return status;
   }

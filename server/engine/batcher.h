@@ -11,8 +11,8 @@
 // The first one leads the forward, whose shape is its own. But a newcomer, who has had no forward yet, leads
 // where that makes nobody late and nobody before it is of a higher priority: so its first preview comes soon,
 // however far off its deadline is. In the order above whoever has that shape and fits takes the room left, up
-// to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and nobody over its
-// share who would make the forward of those within theirs slower by over a tenth: their share is of time.
+// to the shape's row_cap; but nobody for whose rows one before it would miss its deadline, and nobody over
+// its share who would make the forward of those within theirs slower by over a tenth: their share is of time.
 #pragma once
 
 #include <vector>
@@ -43,7 +43,7 @@ class Batcher : public BatchPolicy {
                                 const StepTimes& times) const override;
   bool drops_hopeless() const override { return true; }
 
-  int max_active_rows() const { return 4 * max_rows_; }
+  int64_t max_active_rows() const { return int64_t{4} * max_rows_; }
 
  private:
   int max_rows_;

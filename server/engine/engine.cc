@@ -171,7 +171,13 @@ absl::StatusOr<std::vector<JobHandle>> Engine::Submit(std::string_view model,
                                             "'; served are: ", absl::StrJoin(names, ", ")));
   }
   auto handles = TrySubmit(static_cast<int>(index), std::move(pictures), options);
-  if (!handles.ok()) options_.observer->OnRejected(models_[index].name, handles.status().code(), count);
+  if (!handles.ok()) {
+    const std::string& name = models_[index].name;
+    options_.observer->OnRejected(name, handles.status().code(), count);
+    if (absl::IsDeadlineExceeded(handles.status())) {
+      for (int i = 0; i < count; ++i) options_.observer->OnDeadlineRefused(name);
+    }
+  }
   return handles;
 }
 
@@ -199,13 +205,15 @@ absl::StatusOr<std::vector<JobHandle>> Engine::TrySubmit(int model, std::vector<
       options_.observer->OnStage(name, Stage::kTokenize, absl::ToDoubleSeconds(options_.now() - began));
     }
     auto cancelled = std::make_shared<CancelFlag>(false);
-    handles.emplace_back(cancelled, job.prompts->tokens_cut);
+    auto deadline = std::make_shared<JobDeadline>(options.deadline);
+    handles.emplace_back(cancelled, job.prompts->tokens_cut, deadline);
     job.model = model;
     job.spec = std::move(picture.spec);
     job.listener = std::move(picture.listener);
     job.cancelled = std::move(cancelled);
     job.submitted = submitted;
     job.deadline = options.deadline;
+    job.put_off = std::move(deadline);
     job.preview_every_n_steps = options.preview_every_n_steps;
     job.preview_method = preview_method;
     job.rows = job.prompts->conditional.has_value() + job.prompts->unconditional.has_value();
@@ -243,17 +251,23 @@ absl::Status Engine::PredictCost(Job& job) const {
       least);
 }
 
-// Whether one of the model's devices could hold the job's work, had it nothing else.
-absl::Status Engine::FitsSomewhere(int model, const Job& job) const {
+// Whether one of the model's devices could hold the job's work, had it nothing else; seconds_on of one that
+// could not becomes infinite.
+absl::Status Engine::FitsSomewhere(int model, Job& job) const {
   const ModelInfo& info = models_[model].info;
   const ForwardShape shape = {model, info.latent_channels, job.spec.height / info.latent_downscale,
                               job.spec.width / info.latent_downscale, /*text length, not known yet*/ 0};
+  bool fits = false;
   absl::Status status;
   for (int worker : replicas_[model].workers) {
-    status = memory_[worker]->Fits(shape, job.rows);
-    if (status.ok()) break;
+    const absl::Status here = memory_[worker]->Fits(shape, job.rows);
+    fits |= here.ok();
+    if (!here.ok()) {
+      status = here;
+      job.seconds_on[worker] = std::numeric_limits<double>::infinity();
+    }
   }
-  return status;
+  return fits ? absl::OkStatus() : status;
 }
 
 void Engine::Stop() { queue_->Stop(); }

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "model/generation_spec.h"
 #include "model/model_info.h"
@@ -22,6 +21,7 @@
 #include "server/engine/job.h"
 #include "server/engine/job_listener.h"
 #include "server/engine/model_costs.h"
+#include "server/sync/steady_now.h"
 
 namespace easel {
 
@@ -53,7 +53,7 @@ struct EngineOptions {
   // May be null; must outlive the engine.
   EngineObserver* observer = nullptr;
   // For deadlines and all measuring.
-  std::function<absl::Time()> now = absl::Now;
+  std::function<absl::Time()> now = SteadyNow;
 };
 
 // Rows of a forward where max_batch_rows is 0: 16 on a CPU, else 32.
@@ -107,9 +107,11 @@ class Engine {
   //   NotFound           no such model
   //   InvalidArgument    the message begins with the field's name: one of GenerationSpec's, or `num_images`,
   //                      `preview_method`, `preview_every_n_steps`
-  //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made alone
+  //   DeadlineExceeded   the deadline has passed already, or cannot be met even if the picture were made
+  //   alone
   //                      (then with an estimate, see estimate.h)
-  //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than max_tenant_jobs:
+  //   ResourceExhausted  more than max_queue jobs would wait, or the tenant would have more than
+  //   max_tenant_jobs:
   //                      with an estimate; or one is bigger than every device of the model (refusal.h), where
   //                      known_costs have bytes or the model's pictures have been measured
   //   Unavailable        draining, or every device that had the model is lost
@@ -134,7 +136,7 @@ class Engine {
   absl::StatusOr<std::vector<JobHandle>> TrySubmit(int model, std::vector<PictureRequest> pictures,
                                                    const SubmitOptions& options);
   absl::Status PredictCost(Job& job) const;
-  absl::Status FitsSomewhere(int model, const Job& job) const;
+  absl::Status FitsSomewhere(int model, Job& job) const;
   void StartWorkers(const std::vector<NamedPipeline>& models);
 
   // Constant after construction, and so read by any thread.

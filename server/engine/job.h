@@ -1,7 +1,10 @@
 // Job: one picture asked for, complete, on its way to a worker. JobHandle: its caller's end.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,18 +21,36 @@ struct TokenizedPrompts;  // model/pipeline.h
 // Set once by the handle, read by the worker at the top of each turn.
 using CancelFlag = std::atomic<bool>;
 
+// When the job must be done, which its handle can put off: the worker looks at the top of each turn.
+class JobDeadline {
+ public:
+  explicit JobDeadline(absl::Time at) : nanos_(absl::ToUnixNanos(at)) {}
+  absl::Time at() const {
+    const int64_t nanos = nanos_;
+    return nanos == std::numeric_limits<int64_t>::max() ? absl::InfiniteFuture() : absl::FromUnixNanos(nanos);
+  }
+  void PutOff(absl::Time at) {  // one thread at a time
+    nanos_ = std::max<int64_t>(nanos_, absl::ToUnixNanos(at));
+  }
+
+ private:
+  std::atomic<int64_t> nanos_;  // the most: never
+};
+
 // Cancels its job when dropped; a handle must be kept until the job's last event. Movable; may outlive the
 // engine.
 class JobHandle {
  public:
   JobHandle() = default;  // of no job
-  JobHandle(std::shared_ptr<CancelFlag> cancelled, int tokens_cut)
-      : cancelled_(std::move(cancelled)), tokens_cut_(tokens_cut) {}
+  JobHandle(std::shared_ptr<CancelFlag> cancelled, TokensCut tokens_cut,
+            std::shared_ptr<JobDeadline> deadline = nullptr)
+      : cancelled_(std::move(cancelled)), tokens_cut_(tokens_cut), deadline_(std::move(deadline)) {}
   JobHandle(JobHandle&&) = default;
   JobHandle& operator=(JobHandle&& other) {
     Cancel();
     cancelled_ = std::move(other.cancelled_);
     tokens_cut_ = other.tokens_cut_;
+    deadline_ = std::move(other.deadline_);
     return *this;
   }
   ~JobHandle() { Cancel(); }
@@ -39,12 +60,16 @@ class JobHandle {
   void Cancel() {
     if (cancelled_ != nullptr) *cancelled_ = true;
   }
-  // Tokens of prompt and negative prompt that the text encoder could not take.
-  int tokens_cut() const { return tokens_cut_; }
+  // The job need not be done before `at`; nothing where it need not anyway. One thread at a time.
+  void PutOffDeadline(absl::Time at) {
+    if (deadline_ != nullptr) deadline_->PutOff(at);
+  }
+  TokensCut tokens_cut() const { return tokens_cut_; }
 
  private:
   std::shared_ptr<CancelFlag> cancelled_;
-  int tokens_cut_ = 0;
+  TokensCut tokens_cut_;
+  std::shared_ptr<JobDeadline> deadline_;
 };
 
 // Moved from Submit's thread through the JobQueue to a worker's, which owns it from then on.
@@ -56,14 +81,16 @@ struct Job {
   std::shared_ptr<const CancelFlag> cancelled;
   absl::Time submitted;
   absl::Time deadline = absl::InfiniteFuture();
-  int preview_every_n_steps = 0;  // 0: none
+  std::shared_ptr<const JobDeadline> put_off;  // what `deadline` has become meanwhile
+  int preview_every_n_steps = 0;               // 0: none
   std::string preview_method;
   int rows = 1;         // of a forward: 2 with guidance
   int evaluations = 1;  // of the network, in all
   std::string tenant;
   double weight = 1;
   int priority = 0;
-  std::vector<double> seconds_on;  // by worker: what it would take there, as predicted when it was submitted
+  std::vector<double> seconds_on;  // by worker: what it would take there, as predicted
+                                   // when it was submitted; infinite: it does not fit
 };
 
 inline double SecondsSinceSubmit(const Job& job, absl::Time now) {

@@ -1,6 +1,7 @@
 #include "server/engine/job_queue.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -14,7 +15,8 @@ JobQueue::JobQueue(int workers, int capacity, int tenant_capacity)
 absl::Status JobQueue::Push(std::vector<Job> jobs, const std::vector<int>& workers) {
   MutexLock lock(&mutex_);
   if (closed_) return absl::UnavailableError("the server is stopping");
-  if (FirstToBeDone(jobs[0], workers) < 0) return absl::UnavailableError("no device that has this model is left");
+  if (FirstToBeDone(jobs[0], workers) < 0)
+    return absl::UnavailableError("no device that has this model is left");
   const int count = static_cast<int>(jobs.size());
   if (const int over = waiting_ + count - capacity_; over > 0) {
     return WithEstimatedSeconds(
@@ -117,7 +119,7 @@ int JobQueue::FirstToBeDone(const Job& job, const std::vector<int>& workers) con
   };
   int first = -1;
   for (int worker : workers) {
-    if (inboxes_[worker].lost) continue;
+    if (inboxes_[worker].lost || std::isinf(job.seconds_on[worker])) continue;
     if (first < 0 || seconds(worker) < seconds(first)) first = worker;
   }
   return first;

@@ -39,7 +39,7 @@ void ThreadTeam::Run(int n, const std::function<void(int)>& task) {
 void ThreadTeam::Help() {
   UseOneIntraOpThread();
   c10::InferenceMode inference;
-  for (int round = 0;; ++round) {
+  for (uint32_t round = 0;; ++round) {
     round_.wait(round);  // the leader starts no round before all have left the last, so that none is missed
     if (stop_) return;
     TakeTasks();

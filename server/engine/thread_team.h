@@ -38,7 +38,7 @@ class ThreadTeam {
   int count_ = 0;
   bool stop_ = false;
 
-  std::atomic<int> round_ = 0;         // raised by the leader: a round has begun
+  std::atomic<uint32_t> round_ = 0;    // raised by the leader: a round has begun
   std::atomic<int> next_ = 0;          // the next task to take
   std::atomic<int> helpers_busy_ = 0;  // in this round
   std::atomic<bool> failed_ = false;

@@ -24,7 +24,7 @@ bool GoesFirst(const Playing& a, const Playing& b) { return a.claim < b.claim; }
 // What happens on the worker from now on.
 class Forecast {
  public:
-  Forecast(const std::vector<BatchCandidate>& active, int max_active_rows, const StepTimes& times)
+  Forecast(const std::vector<BatchCandidate>& active, int64_t max_active_rows, const StepTimes& times)
       : max_active_rows_(max_active_rows), times_(times) {
     for (const BatchCandidate& job : active) {
       active_.push_back(PlayingOf(job));
@@ -114,7 +114,7 @@ class Forecast {
     });
   }
 
-  const int max_active_rows_;
+  const int64_t max_active_rows_;
   const StepTimes& times_;
   std::vector<Playing> active_;  // who goes first, first
   std::vector<ForwardShape> shapes_;
@@ -125,8 +125,8 @@ class Forecast {
 }  // namespace
 
 std::vector<std::optional<double>> ForecastWaits(const std::vector<BatchCandidate>& active,
-                                                 const std::vector<BatchCandidate>& line, int max_active_rows,
-                                                 const StepTimes& times) {
+                                                 const std::vector<BatchCandidate>& line,
+                                                 int64_t max_active_rows, const StepTimes& times) {
   std::vector<std::optional<double>> waits(line.size());
   Forecast forecast(active, max_active_rows, times);
   for (size_t i = 0; i < line.size(); ++i) {

@@ -15,7 +15,7 @@ namespace easel {
 // those with a deadline one forward's worth after another, the others in turns. Absent from the first on
 // whose wait hangs on forwards of a shape not measured yet.
 std::vector<std::optional<double>> ForecastWaits(const std::vector<BatchCandidate>& active,
-                                                 const std::vector<BatchCandidate>& line, int max_active_rows,
-                                                 const StepTimes& times);
+                                                 const std::vector<BatchCandidate>& line,
+                                                 int64_t max_active_rows, const StepTimes& times);
 
 }  // namespace easel

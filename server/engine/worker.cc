@@ -11,7 +11,9 @@
 #include "model/denoise.h"
 #include "model/io/status_macros.h"
 #include "model/nn/spread.h"
+#include "server/engine/batcher.h"
 #include "server/engine/forward.h"
+#include "server/engine/refusal.h"
 
 namespace easel {
 
@@ -55,10 +57,16 @@ void Worker::FailAll(const absl::Status& status) {
 // Gives up what waits, but for what nobody else can take.
 void Worker::Leave() {
   std::vector<Job> jobs;
-  for (Waiting& waiting : waiting_) jobs.push_back(std::move(waiting.job));
+  for (Waiting& waiting : waiting_) {
+    outlook_.Ended(waiting.job);
+    jobs.push_back(std::move(waiting.job));
+  }
   waiting_.clear();
   JobQueue::Bereft bereft = queue_->Lose(options_.index, std::move(jobs), options_.workers_of);
-  for (Job& job : bereft.jobs) waiting_.push_back({std::move(job)});
+  for (Job& job : bereft.jobs) {  // some of which had not been received yet
+    outlook_.Arrived(job, options_.now());
+    waiting_.push_back({std::move(job)});
+  }
   for (int model : bereft.models) options_.observer->OnModelDown(models_[model].name);
 }
 
@@ -72,6 +80,7 @@ bool Worker::Receive() {
     waiting_.push_back({.job = std::move(job), .arrived = ++arrived_});
     line_changed_ = true;
   }
+  HearOfDeadlines();
   if (options_.policy->drops_hopeless()) RefuseWhatCannotBeDone(delivery.jobs.size());
   return !delivery.stop;
 }
@@ -123,7 +132,8 @@ absl::Status Worker::Begin(Active& active, const Active* previous) {
 void Worker::Evaluate() {
   const std::vector<Active*> denoising = Denoising();
   std::vector<Active*> batch;
-  for (size_t i : options_.policy->Pick(ActiveCandidates(options_.now()), options_.costs->times())) {
+  for (size_t i :
+       options_.policy->Pick(ActiveCandidates(options_.now(), Which::kDenoising), options_.costs->times())) {
     batch.push_back(denoising[i]);
   }
   if (!batch.empty()) EvaluateOrEnd(batch);
@@ -150,10 +160,10 @@ void Worker::EvaluateOrEnd(const std::vector<Active*>& batch) {
 absl::Status Worker::TooBig(const Active& active, const absl::Status& status) const {
   if (!absl::IsResourceExhausted(status)) return status;
   const GenerationSpec& spec = active.job.spec;
-  return absl::ResourceExhaustedError(absl::StrCat("a picture of ", spec.width, " × ", spec.height, " (",
-                                                   active.job.rows, active.job.rows == 1 ? " row" : " rows",
-                                                   ") is too big for the memory of ", device_name_, ": ",
-                                                   status.message()));
+  return BiggerThanTheDevice(absl::StrCat("a picture of ", spec.width, " × ", spec.height, " (",
+                                          active.job.rows, active.job.rows == 1 ? " row" : " rows",
+                                          ") is too big for the memory of ", device_name_, ": ",
+                                          status.message()));
 }
 
 // One evaluation of the network. Not OK: it failed, and no job of the batch has changed.
@@ -253,27 +263,36 @@ absl::StatusOr<Image> Worker::DecodeMeasured(const Active& active) {
   return image;
 }
 
-Worker::Decoded Worker::Finish() {
+Worker::Active* Worker::NextToDecode() const {
+  const absl::Time now = options_.now();
+  Active* next = nullptr;
   for (const auto& active : active_) {
     if (active->ended || !active->sampler->done()) continue;
-    const absl::Time began = options_.now();
-    Image image;
-    const absl::Status status = Guarded("decode", [&]() -> absl::Status {
-      EASEL_ASSIGN_OR_RETURN(image, DecodeMeasured(*active));
-      return absl::OkStatus();
-    });
-    active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
-    const GenerationSpec& spec = active->job.spec;
-    options_.costs->ObserveDecode(active->job.model, spec.width, spec.height,
-                                  active->accounting.decode_seconds);
-    if (status.ok()) {
-      End(*active, std::move(image));
-    } else {
-      End(*active, TooBig(*active, status));
-    }
-    return Decoded::kYes;
+    if (next == nullptr || GoesBefore(CandidateOf(*active, now), CandidateOf(*next, now)))
+      next = active.get();
   }
-  return Decoded::kNo;
+  return next;
+}
+
+Worker::Decoded Worker::Finish() {
+  Active* const active = NextToDecode();
+  if (active == nullptr) return Decoded::kNo;
+  const absl::Time began = options_.now();
+  Image image;
+  const absl::Status status = Guarded("decode", [&]() -> absl::Status {
+    EASEL_ASSIGN_OR_RETURN(image, DecodeMeasured(*active));
+    return absl::OkStatus();
+  });
+  active->accounting.decode_seconds = Measured(active->job, Stage::kDecode, began);
+  const GenerationSpec& spec = active->job.spec;
+  options_.costs->ObserveDecode(active->job.model, spec.width, spec.height,
+                                active->accounting.decode_seconds);
+  if (status.ok()) {
+    End(*active, std::move(image));
+  } else {
+    End(*active, TooBig(*active, status));
+  }
+  return Decoded::kYes;
 }
 
 void Worker::Preview(Decoded decoded) {

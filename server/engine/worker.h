@@ -87,13 +87,14 @@ class Worker {
   void FailAll(const absl::Status& status);
   void Leave();
   // The parts of a turn, in their order. A job that fails in one ends there, and its neighbours go on.
-  bool Receive();                              // false: stopped
+  bool Receive();  // false: stopped
+  void HearOfDeadlines();
   void RefuseWhatCannotBeDone(size_t newest);  // of the last so many that wait
   void DropCancelledAndExpired();              // and the hopeless
   void Admit();
   void TellPositions();
   void Evaluate();
-  Decoded Finish();               // one picture at most, so that the others wait for one decode at most
+  Decoded Finish();               // one picture at most, whose turn it is: the others wait for one decode
   void Preview(Decoded decoded);  // linear previews, and one by the decoder when it is free
 
   void TakeUp(Waiting waiting);
@@ -108,13 +109,15 @@ class Worker {
   void End(Active& active, absl::StatusOr<Image> result);
   void EndJob(const Job& job, absl::StatusOr<Image> result, JobAccounting accounting, JobQueue::Was was);
   std::vector<Active*> Denoising() const;
+  Active* NextToDecode() const;  // null: none is done
   static int EvaluationsLeft(const Active& active);
   static JobWork WorkLeft(const Active& active);
   static JobWork WorkLeft(const Waiting& waiting);
   BatchCandidate CandidateOf(const Active& active, absl::Time now) const;
   BatchCandidate CandidateOf(const Waiting& waiting, absl::Time now) const;
-  // Of the jobs that denoise, and of those that wait.
-  std::vector<BatchCandidate> ActiveCandidates(absl::Time now) const;
+  // Of the jobs taken up, which keep their seats until they are decoded, and of those that wait.
+  enum class Which { kAll, kDenoising };
+  std::vector<BatchCandidate> ActiveCandidates(absl::Time now, Which which = Which::kAll) const;
   std::vector<BatchCandidate> WaitingCandidates(absl::Time now) const;
   double SecondsOfWork() const;
   // As Caught; remembers the loss of the device.

@@ -16,6 +16,12 @@ absl::Status CannotBeDone(double seconds, double seconds_to_deadline) {
 
 }  // namespace
 
+void Worker::HearOfDeadlines() {
+  const auto hear = [](Job& job) { job.deadline = job.put_off->at(); };
+  for (Waiting& waiting : waiting_) hear(waiting.job);
+  for (const auto& active : active_) hear(active->job);
+}
+
 // Those that came and cannot be done behind what was accepted before them, at best.
 void Worker::RefuseWhatCannotBeDone(size_t newest) {
   if (newest == 0) return;
@@ -47,9 +53,10 @@ void Worker::DropCancelledAndExpired() {
   // `accounting` gets the estimate where that is why.
   const auto why = [&](const auto& entry, JobAccounting& accounting) {
     const Job& job = entry.job;
-    if (*job.cancelled) return absl::CancelledError("the job was cancelled");
+    // First, for at its deadline a call is cancelled, too.
     if (job.deadline <= now)
       return absl::DeadlineExceededError("the deadline passed before the picture was done");
+    if (*job.cancelled) return absl::CancelledError("the job was cancelled");
     if (job.deadline == absl::InfiniteFuture() || !options_.policy->drops_hopeless()) return absl::OkStatus();
     BatchCandidate candidate;  // as far as it matters here: at every turn it is asked of every job
     candidate.seconds_left = options_.costs->Predict(WorkLeft(entry)).least;
@@ -134,11 +141,12 @@ int Worker::EvaluationsLeft(const Active& active) {
   return active.sampler->total_evaluations() - active.accounting.forwards;
 }
 
-std::vector<BatchCandidate> Worker::ActiveCandidates(absl::Time now) const {
+std::vector<BatchCandidate> Worker::ActiveCandidates(absl::Time now, Which which) const {
   std::vector<BatchCandidate> candidates;
   candidates.reserve(active_.size());
   std::vector<std::pair<ForwardShape, int>> caps;  // of few shapes
-  for (const Active* active : Denoising()) {
+  for (const auto& active : active_) {
+    if (active->ended || (which == Which::kDenoising && active->sampler->done())) continue;
     candidates.push_back(CandidateOf(*active, now));
     const auto same = [&](const auto& cap) { return cap.first == active->shape; };
     auto cap = std::find_if(caps.begin(), caps.end(), same);
@@ -158,8 +166,9 @@ std::vector<BatchCandidate> Worker::WaitingCandidates(absl::Time now) const {
 double Worker::SecondsOfWork() const {
   double seconds = 0;
   for (const auto& active : active_) {
-    const double whole = active->job.seconds_on[options_.index];
-    seconds += whole * EvaluationsLeft(*active) / active->job.evaluations;
+    const int left = EvaluationsLeft(*active);
+    seconds += active->job.seconds_on[options_.index] * left / active->job.evaluations;
+    if (left == 0) seconds += options_.costs->Predict(WorkLeft(*active)).outside_forwards;  // its decoding
   }
   for (const Waiting& waiting : waiting_) seconds += waiting.job.seconds_on[options_.index];
   return seconds;

@@ -40,6 +40,8 @@ class InferCall {
 
   // With EventStream::Next's rule of turns.
   Item Next();
+  // As EventStream::Written.
+  void Written() { call_.Written(); }
   // Next may have to decode pictures: it is asked on a thread of the codec pool.
   bool decodes() const { return asked_.parsed.ok() && asked_.parsed->image && asked_.parsed->image_raw; }
   // The caller has gone. Any thread.

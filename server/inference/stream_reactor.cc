@@ -150,16 +150,23 @@ bool StreamReactor::Write(int number, bool last, bool final, inference::ModelStr
 }
 
 void StreamReactor::OnWriteDone(bool ok) {
-  if (!ok) OnCancel();  // nobody reads any more
+  if (!ok) OnCancel();        // nobody reads any more
+  InferCall* call = nullptr;  // which only who has the turn forgets
   int number = 0;
   bool last = false;
   {
     MutexLock lock(&mutex_);
     number = writing_;
     last = last_;
-    if (!last) ready_.push_back(number);
+    call = calls_.at(number).get();
   }
-  if (last) Forget(number);
+  call->Written();  // other calls' messages may go before its next, and the reader is not to blame for them
+  if (last) {
+    Forget(number);
+  } else {
+    MutexLock lock(&mutex_);
+    ready_.push_back(number);
+  }
   GiveUpTurn();
   Pump();
 }

@@ -2,6 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -22,14 +23,6 @@ const Histogram::BucketBoundaries kShares = {.125, .25, .375, .5, .625, .75, .87
 std::string Text(std::string_view text) { return std::string(text); }
 
 std::string CodeName(absl::StatusCode code) { return absl::StatusCodeToString(code); }
-
-// Bounded, whatever --max-batch is.
-std::string BatchLabel(int jobs) {
-  for (const int most : {1, 2, 4, 8, 16, 32}) {
-    if (jobs <= most) return absl::StrCat(most);
-  }
-  return "more";
-}
 
 const char* StageName(Stage stage) {
   switch (stage) {
@@ -75,12 +68,12 @@ PrometheusObserver::PrometheusObserver(const std::string& version)
       steps_(AddCounters("easel_steps_total", "Steps done, summed over pictures that have ended.")),
       wasted_steps_(
           AddCounters("easel_steps_wasted_total", "Those of pictures that were cancelled or failed.")),
-      deadline_misses_(
-          AddCounters("easel_deadline_misses_total", "Pictures dropped because of their deadline.")),
+      deadline_misses_(AddCounters("easel_deadline_misses_total",
+                                   "Pictures taken and then dropped because of their deadline.")),
       deadline_refusals_(
           AddCounters("easel_deadline_refusals_total",
-                      "Of those, the ones given up before their deadline had passed, because it could "
-                      "not be met: when they came (arrival) or later (later).")),
+                      "Pictures given up because their deadline could not be met any more: when they came "
+                      "(arrival) or later (later).")),
       wait_error_seconds_(
           AddHistograms("easel_wait_error_seconds",
                         "How far the wait that a picture was first told was from its real one.")),
@@ -218,13 +211,17 @@ void PrometheusObserver::OnHopeless(std::string_view model) {
 }
 
 void PrometheusObserver::OnTenantServed(std::string_view tenant, double seconds) {
-  std::string label = "others";
-  {
-    MutexLock lock(&mutex_);
-    if (tenants_.size() < kTenantLabels) tenants_.emplace(tenant);
-    if (tenants_.contains(tenant)) label = Text(tenant);
+  MutexLock lock(&mutex_);
+  auto series = seconds_of_tenant_.find(tenant);
+  if (series == seconds_of_tenant_.end()) {
+    if (seconds_of_tenant_.size() >= kTenantLabels) {
+      tenant_seconds_.Add({{"tenant", "others"}}).Increment(seconds);
+      return;
+    }
+    const std::string label = Text(tenant);
+    series = seconds_of_tenant_.emplace(label, &tenant_seconds_.Add({{"tenant", label}})).first;
   }
-  tenant_seconds_.Add({{"tenant", label}}).Increment(seconds);
+  series->second->Increment(seconds);
 }
 
 void PrometheusObserver::OnModelDown(std::string_view model) {
@@ -244,14 +241,35 @@ void PrometheusObserver::OnFinished(std::string_view model, absl::StatusCode cod
   if (code == absl::StatusCode::kDeadlineExceeded) deadline_misses_.Add({{"model", name}}).Increment();
 }
 
+PrometheusObserver::ForwardSeries& PrometheusObserver::SeriesOf(std::string_view model,
+                                                                std::string_view device) {
+  for (ForwardSeries& series : forward_series_) {
+    if (series.model == model && series.device == device) return series;
+  }
+  const prometheus::Labels labels = {{"model", Text(model)}, {"device", Text(device)}};
+  return forward_series_.emplace_back(ForwardSeries{Text(model),
+                                                    Text(device),
+                                                    &forwards_.Add(labels),
+                                                    &forward_rows_.Add(labels),
+                                                    &batch_occupancy_.Add(labels, kShares),
+                                                    {}});
+}
+
 void PrometheusObserver::OnEvaluated(std::string_view model, std::string_view device, int rows, int max_rows,
                                      int jobs, double seconds) {
-  const prometheus::Labels labels = {{"model", Text(model)}, {"device", Text(device)}};
-  forwards_.Add(labels).Increment();
-  forward_rows_.Add(labels).Increment(rows);
-  batch_occupancy_.Add(labels, kShares).Observe(static_cast<double>(rows) / max_rows);
-  step_seconds_.Add({{"model", Text(model)}, {"device", Text(device)}, {"batch", BatchLabel(jobs)}}, kSeconds)
-      .Observe(seconds);
+  const size_t bound =
+      std::lower_bound(kBatchBounds.begin(), kBatchBounds.end(), jobs) - kBatchBounds.begin();
+  MutexLock lock(&mutex_);
+  ForwardSeries& series = SeriesOf(model, device);
+  if (series.seconds[bound] == nullptr) {
+    const std::string label = bound < kBatchBounds.size() ? absl::StrCat(kBatchBounds[bound]) : "more";
+    series.seconds[bound] =
+        &step_seconds_.Add({{"model", Text(model)}, {"device", Text(device)}, {"batch", label}}, kSeconds);
+  }
+  series.forwards->Increment();
+  series.rows->Increment(rows);
+  series.occupancy->Observe(static_cast<double>(rows) / max_rows);
+  series.seconds[bound]->Observe(seconds);
 }
 
 void PrometheusObserver::OnStage(std::string_view model, Stage stage, double seconds) {

@@ -1,7 +1,7 @@
 // What engine and service tell, as Prometheus metrics at http://HOST:PORT/metrics; server/README.md lists
 // them. Labels are bounded: models, devices, stages, methods, codes, kinds of file, 32 tenants; never a
-// prompt. Thread-safe; a call costs an atomic operation or two, and a short lock of the library's own where a
-// labelled series is looked up.
+// prompt. Thread-safe; a call costs an atomic operation or two and a short lock, and but for what comes with
+// every forward a lookup of the labelled series.
 #pragma once
 
 #include <prometheus/counter.h>
@@ -10,10 +10,11 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,6 +84,20 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Histograms& AddHistograms(const char* name, const char* help);
   void MeasureMemory();
 
+  // By how many pictures shared a forward; the label is the bound, so that it is bounded whatever --max-batch
+  // is.
+  static constexpr std::array<int, 6> kBatchBounds = {1, 2, 4, 8, 16, 32};
+  // A model's series on a device.
+  struct ForwardSeries {
+    std::string model, device;
+    prometheus::Counter* forwards;
+    prometheus::Counter* rows;
+    prometheus::Histogram* occupancy;
+    std::array<prometheus::Histogram*, kBatchBounds.size() + 1> seconds;  // null: no such forward yet
+  };
+  ForwardSeries& SeriesOf(std::string_view model, std::string_view device)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   prometheus::Registry registry_;
   Counters& requests_;
   Gauges& in_flight_;
@@ -124,7 +139,10 @@ class PrometheusObserver : public EngineObserver, public ServiceObserver {
   Mutex mutex_;
   std::vector<std::string> devices_ ABSL_GUARDED_BY(mutex_);
   UseOfMemory use_of_memory_ ABSL_GUARDED_BY(mutex_);
-  std::set<std::string, std::less<>> tenants_ ABSL_GUARDED_BY(mutex_);  // that have a label of their own
+  // Found once, for looking a series up by its labels costs more than all else between two forwards. The
+  // library never moves nor drops them.
+  std::vector<ForwardSeries> forward_series_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, prometheus::Counter*, std::less<>> seconds_of_tenant_ ABSL_GUARDED_BY(mutex_);
 
   std::unique_ptr<PageServer> page_server_;  // last: its threads ask for the page
 };

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/service/model_description.h"
 #include "server/service/status_conversion.h"
+#include "server/sync/steady_now.h"
 
 namespace easel {
 namespace {
@@ -17,9 +18,9 @@ constexpr size_t kTraceparentBytes = 55;
 }  // namespace
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
-  const auto deadline = context.deadline();
-  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture()
-                                                                  : absl::FromChrono(deadline);
+  const auto deadline = context.deadline();  // by the wall clock, to which gRPC adds what the caller sent
+  if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
+  return SteadyNow() + (absl::FromChrono(deadline) - absl::Now());
 }
 
 std::string TraceparentOf(const grpc::CallbackServerContext& context) {

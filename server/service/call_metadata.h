@@ -13,7 +13,7 @@ namespace easel {
 
 inline constexpr char kTenantKey[] = "x-easel-tenant";
 
-// InfiniteFuture where it has none.
+// By SteadyNow; InfiniteFuture where it has none.
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context);
 
 // Only what has the form of a W3C trace context, for it goes into the log; else empty.

@@ -27,6 +27,9 @@ class EventStream {
   // a reader needs no lock. It must not be asked again after the end.
   Item Next() { return generation_->Next(reader_); }
 
+  // What Next gave has been written: until it is asked again, the reader is not what holds things up.
+  void Written() { generation_->Written(reader_); }
+
   // The reader has gone, for this reason (not OK), which Next gives at once; what becomes of the generation,
   // ReaderOptions::owns says. Any thread.
   void Leave(absl::Status reason) { generation_->Leave(reader_, std::move(reason)); }

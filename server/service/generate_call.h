@@ -37,6 +37,10 @@ class GenerateCall {
 
   // As EventStream::Next, with its rule of turns.
   EventStream::Item Next();
+  // As EventStream::Written.
+  void Written() {
+    if (events_ != nullptr) events_->Written();
+  }
   // The caller has gone, or its deadline has passed. Any thread, but not before the constructor returned.
   void Leave();
   // Tells metrics, log and the caller's metadata how it ended. Once, with the status that Next gave; what

@@ -62,6 +62,7 @@ void Generation::Apply(Change change) {
     change();
     if (state_.begun && !state_.ended_at.has_value() && state_.AllEnded()) {
       state_.ended_at = now;
+      state_.accounting.total_seconds = absl::ToDoubleSeconds(now - options_.arrived);
       LetGoLocked();
       ended = HeldBytesLocked();
     }
@@ -85,8 +86,8 @@ void Generation::Begin(std::vector<JobHandle> handles, Unheard unheard) {
   Apply([&] {
     mutex_.AssertHeld();
     unheard_ = std::move(unheard);
-    const int tokens_cut = handles.empty() ? 0 : handles.front().tokens_cut();
-    if (tokens_cut > 0) state_.warnings.push_back(TextWasCut(plan_.resolved, tokens_cut));
+    if (!handles.empty()) state_.warnings = WarningsOf(handles.front().tokens_cut());
+    for (JobHandle& handle : handles) handle.PutOffDeadline(deadline_);  // of who joined meanwhile
     if (state_.status.ok()) handles_ = std::move(handles);
     state_.begun = true;
   });
@@ -109,9 +110,12 @@ void Generation::Cancel(absl::Status reason) {
   });
 }
 
-bool Generation::Join(bool detach) {
+bool Generation::Join(bool detach, absl::Time deadline) {
   MutexLock lock(&mutex_);
   if (!state_.status.ok()) return false;
+  // Whoever wants it longest.
+  deadline_ = std::max(deadline_, detach ? absl::InfiniteFuture() : deadline);
+  for (JobHandle& handle : handles_) handle.PutOffDeadline(deadline_);
   if (detach) {
     detached_ = true;
   } else {
@@ -324,6 +328,11 @@ Generation::Item Generation::Next(int id) {
   }
   if (picked->preview != nullptr) options_.observer->OnPreviewSent(plan_.model);
   return (*std::move(picked)).Complete();
+}
+
+void Generation::Written(int id) {
+  MutexLock lock(&mutex_);
+  readers_.at(id).writing_since.reset();
 }
 
 void Generation::Leave(int id, absl::Status reason) {

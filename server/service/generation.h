@@ -80,10 +80,10 @@ class Generation : public std::enable_shared_from_this<Generation> {
   // The one way to stop it, whoever wants it and why: its jobs end at their worker's next turn, what is
   // finished stays. Nothing when it has failed or ended.
   void Cancel(absl::Status reason);
-  // A caller wants it: with `detach` it goes on without its callers from now on, else this one is going to
-  // read it, and until its reader is there nobody's leaving cancels it. False: it has failed or was
-  // cancelled, and there is nothing to join.
-  bool Join(bool detach);
+  // A caller wants it, by `deadline`: with `detach` it goes on without its callers from now on, and without a
+  // deadline, else this one is going to read it, and until its reader is there nobody's leaving cancels it.
+  // False: it has failed or was cancelled, and there is nothing to join.
+  bool Join(bool detach, absl::Time deadline);
 
   // A job failed, or it was cancelled: there will not be all pictures.
   bool failed() const;
@@ -120,13 +120,14 @@ class Generation : public std::enable_shared_from_this<Generation> {
     bool waits = false;                       // was told that there is nothing, and not woken since
     bool closing = false;                     // `close` is being called
     std::optional<absl::Status> gone;         // its end, whatever else there is
-    std::optional<absl::Time> writing_since;  // has an event and did not ask again
+    std::optional<absl::Time> writing_since;  // has an event, and did not say so or ask again
   };
 
   // EventStream's methods.
   int AddReader(ReaderOptions options);
   void RemoveReader(int reader);
   Item Next(int reader);
+  void Written(int reader);
   void Leave(int reader, absl::Status reason);
 
   void OnQueued(int index, int position, std::optional<double> estimated_wait_seconds);
@@ -163,6 +164,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   int next_reader_ ABSL_GUARDED_BY(mutex_) = 0;
   int joining_ ABSL_GUARDED_BY(mutex_) = 0;  // callers that joined and whose readers are not there yet
   bool detached_ ABSL_GUARDED_BY(mutex_);
+  absl::Time deadline_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // the latest of those who joined
   Unheard unheard_ ABSL_GUARDED_BY(mutex_);  // null when it has nothing to tell, or no more
 };
 

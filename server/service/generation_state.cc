@@ -21,6 +21,8 @@ void GenerationState::Add(const JobAccounting& one) {
     sum.queue_seconds = any_taken_up ? std::min(sum.queue_seconds, one.queue_seconds) : one.queue_seconds;
     any_taken_up = true;
     if (sum.device.empty()) sum.device = one.device;
+  } else if (!any_taken_up) {
+    sum.queue_seconds = std::max(sum.queue_seconds, one.queue_seconds);  // it waited, for nothing
   }
   sum.encode_seconds += one.encode_seconds;
   sum.denoise_seconds += one.denoise_seconds;
@@ -39,15 +41,18 @@ void GenerationState::DropPreviews() {
   }
 }
 
-v1::Warning TextWasCut(const v1::GenerateRequest& parameters, int tokens_cut) {
-  const bool both = parameters.has_prompt() && !parameters.negative_prompt().empty();
-  v1::Warning warning;
-  warning.set_field(parameters.has_prompt() ? "prompt" : "negative_prompt");
-  warning.set_message(absl::StrCat(both ? "prompt and negative_prompt are" : "is",
-                                   " longer than the model reads: ", tokens_cut,
-                                   tokens_cut == 1 ? " token was" : " tokens were", " cut off at the end"));
-  warning.set_tokens_cut(static_cast<uint32_t>(tokens_cut));
-  return warning;
+std::vector<v1::Warning> WarningsOf(const TokensCut& cut) {
+  std::vector<v1::Warning> warnings;
+  for (const auto& [field, tokens] :
+       {std::pair("prompt", cut.prompt), std::pair("negative_prompt", cut.negative_prompt)}) {
+    if (tokens == 0) continue;
+    v1::Warning& warning = warnings.emplace_back();
+    warning.set_field(field);
+    warning.set_message(absl::StrCat("is longer than the model reads: ", tokens,
+                                     tokens == 1 ? " token was" : " tokens were", " cut off at the end"));
+    warning.set_tokens_cut(static_cast<uint32_t>(tokens));
+  }
+  return warnings;
 }
 
 v1::Generation ToProto(const GenerationState& state, absl::Duration kept) {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "easel/v1/image_generation.pb.h"
+#include "model/generation_spec.h"
 #include "server/engine/job_listener.h"
 
 namespace easel {
@@ -58,7 +59,7 @@ struct GenerationState {
   std::optional<absl::Time> ended_at;                     // the last picture
 };
 
-v1::Warning TextWasCut(const v1::GenerateRequest& parameters, int tokens_cut);
+std::vector<v1::Warning> WarningsOf(const TokensCut& cut);
 
 // Without images. `kept`: how long it can be found once it has ended.
 v1::Generation ToProto(const GenerationState& state, absl::Duration kept);

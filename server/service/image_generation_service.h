@@ -9,12 +9,12 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "easel/v1/image_generation.grpc.pb.h"
 #include "server/engine/engine.h"
 #include "server/service/service_state.h"
 #include "server/service/sweeper.h"
+#include "server/sync/steady_now.h"
 
 namespace easel {
 
@@ -39,7 +39,7 @@ class ImageGenerationService final : public ImageGenerationMethods {
     GenerationStore::Options keep;
     absl::Duration stall_timeout = absl::Seconds(30);  // of one write
     const Authenticator* authenticator = nullptr;      // likewise
-    std::function<absl::Time()> now = absl::Now;
+    std::function<absl::Time()> now = SteadyNow;
   };
   explicit ImageGenerationService(const Options& options);
 

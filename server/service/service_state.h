@@ -9,7 +9,6 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/engine/engine.h"
 #include "server/service/authenticator.h"
@@ -17,6 +16,7 @@
 #include "server/service/generation_store.h"
 #include "server/service/model_description.h"
 #include "server/service/service_observer.h"
+#include "server/sync/steady_now.h"
 #include "server/sync/thread_pool.h"
 
 namespace easel {
@@ -27,7 +27,7 @@ struct ServiceState {
   ThreadPool* pool = nullptr;                  // for pictures and files
   ServiceObserver* observer = nullptr;         // metrics
   std::function<void(const CallRecord&)> log;  // one line a call
-  std::function<absl::Time()> now = absl::Now;
+  std::function<absl::Time()> now = SteadyNow;
   const Authenticator* authenticator = nullptr;  // whose a call is
   std::shared_ptr<GenerationStore> store;        // not null
   std::atomic<Engine*> engine = nullptr;

@@ -119,12 +119,13 @@ absl::StatusOr<std::shared_ptr<Generation>> StartGeneration(ServiceState* state,
   Describe(*fresh, record);
 
   const GenerationKey key = {options.caller.tenant, request.request_id(), HashOf(bytes)};
-  fresh->Join(options.detach);
+  fresh->Join(options.detach, options.deadline);
   for (;;) {
     auto added = state->store->Add(fresh, key);
     if (!added.ok()) return FromEngine(added.status());
     if (*added == fresh) break;
-    if (!(*added)->Join(options.detach)) continue;  // it failed at this moment, and has no name any more
+    if (!(*added)->Join(options.detach, options.deadline))
+      continue;  // it failed at this moment, and has no name any more
     Describe(**added, record);
     return *std::move(added);
   }

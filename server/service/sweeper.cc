@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "server/sync/steady_now.h"
 
 namespace easel {
 
@@ -33,7 +33,7 @@ void Sweeper::Run() {
             mutex_.AssertHeld();
             return stopping_ || due_;
           },
-          absl::Now() + period_);
+          SteadyNow() + period_);
       if (stopping_) return;
       due_ = false;
     }

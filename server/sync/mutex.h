@@ -2,11 +2,14 @@
 // without ThreadSanitizer, which then cannot see what it orders.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "server/sync/steady_now.h"
 
 namespace easel {
 
@@ -15,8 +18,8 @@ class ABSL_LOCKABLE Mutex {
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
 
-  // Unlocks until `condition` holds or `deadline` has passed, then locks again; whether it holds. Looks anew
-  // whenever NotifyAll was called. REQUIRES: called with the mutex held.
+  // Unlocks until `condition` holds or `deadline`, by SteadyNow, has passed, then locks again; whether it
+  // holds. Looks anew whenever it is notified. REQUIRES: called with the mutex held.
   template <typename Condition>
   bool Await(Condition condition, absl::Time deadline = absl::InfiniteFuture())
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
@@ -25,7 +28,9 @@ class ABSL_LOCKABLE Mutex {
     if (deadline == absl::InfiniteFuture()) {
       changed_.wait(lock, condition);
     } else {
-      holds = changed_.wait_until(lock, absl::ToChronoTime(deadline), condition);
+      constexpr absl::Duration kLongest = absl::Hours(24 * 365);  // what can be added to a time point
+      const absl::Duration left = std::clamp(deadline - SteadyNow(), absl::ZeroDuration(), kLongest);
+      holds = changed_.wait_for(lock, absl::ToChronoNanoseconds(left), condition);
     }
     lock.release();
     return holds;
@@ -34,6 +39,8 @@ class ABSL_LOCKABLE Mutex {
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {}
 
   void NotifyAll() { changed_.notify_all(); }
+  // Of those that wait, one: enough where all wait for the same, and one of them sees to it.
+  void NotifyOne() { changed_.notify_one(); }
 
  private:
   std::mutex mutex_;

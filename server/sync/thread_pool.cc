@@ -18,9 +18,11 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::Submit(std::function<void()> task) {
-  MutexLock lock(&mutex_);
-  tasks_.push_back(std::move(task));
-  mutex_.NotifyAll();
+  {
+    MutexLock lock(&mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  mutex_.NotifyOne();  // unlocked: who wakes need not wait for the lock, and the unlocking not wake it again
 }
 
 void ThreadPool::Run() {

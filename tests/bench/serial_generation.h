@@ -13,6 +13,8 @@ class SerialGeneration {
   SerialGeneration(const std::string& model, const std::string& prompt);
   ~SerialGeneration();
   void Generate(uint64_t seed);  // at the model's defaults
+  // The same without the decoder: seconds a step that are not the forward's, but the sampler's.
+  double BetweenForwards(uint64_t seed);
 
  private:
   struct Impl;

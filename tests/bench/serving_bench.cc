@@ -3,7 +3,9 @@
 //
 // Reads lines from standard input and answers each with seconds:
 //   serial         Pipeline::Generate in this process
-//   stream N       N requests at once over GenerateStream, previews every second step, until the last has its PNG
+//   between        its loop of forwards, a step of it without the forward
+//   plain          one request over GenerateStream, without previews, until it has its PNG
+//   stream N       N requests at once, previews every second step, until the last has its PNG
 //   preview        one such request, until its first preview
 #include <chrono>
 #include <iostream>
@@ -21,11 +23,11 @@ using Clock = std::chrono::steady_clock;
 
 double Since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
 
-v1::GenerateRequest Request(uint64_t seed) {
+v1::GenerateRequest Request(uint64_t seed, bool previews) {
   v1::GenerateRequest request;
   request.set_prompt("red apple");
   request.set_seed(seed);
-  request.mutable_preview()->set_every_n_steps(2);
+  if (previews) request.mutable_preview()->set_every_n_steps(2);
   return request;
 }
 
@@ -40,6 +42,10 @@ int Run(const std::string& server, const std::string& model) {
   for (std::string what; std::cin >> what;) {
     const auto began = Clock::now();
     double first_preview = 0;
+    if (what == "between") {
+      std::cout << serial.BetweenForwards(seed++) << std::endl;
+      continue;
+    }
     if (what == "serial") {
       serial.Generate(seed++);
     } else {
@@ -47,7 +53,7 @@ int Run(const std::string& server, const std::string& model) {
       if (what == "stream") std::cin >> count;
       std::vector<std::thread> calls;
       for (int i = 0; i < count; ++i) {
-        calls.emplace_back([&, request = Request(seed++)] {
+        calls.emplace_back([&, request = Request(seed++, what != "plain")] {
           const auto response = (*client)->Generate(request, [&](const v1::GenerationEvent& event) {
             if (count == 1 && first_preview == 0 && event.has_preview()) first_preview = Since(began);
           });

@@ -78,8 +78,9 @@ def cell(options, policy, load, seed, serial):
 
 
 def overhead(options):
-    """What a worker adds to the forwards of one picture, which has a preview every second step: sampler, whose turn it is, telling
-    who listens, previews. By the server's own clock, for a machine's moods are longer than it."""
+    """What a worker spends on a step besides its forward, by the server's own clock, without previews and with one every second step; and
+    what the same loop spends in a process without a server: its sampler. The difference is the server's: whose turn it is, telling
+    who listens, metrics."""
     port = free_port()
     server = serve(options, "easel", f"127.0.0.1:{port}")
     side = Side(options.build / "tests/serving_bench", server.address, options.model)
@@ -90,14 +91,19 @@ def overhead(options):
         return [sum(value for name, labels, value in series if name == wanted and label in labels) for wanted, label in (
             ("easel_stage_seconds_sum", 'stage="denoise"'), ("easel_step_seconds_sum", ""), ("easel_step_seconds_count", ""))]
 
-    side.seconds("stream 1")
-    before = spent()
-    for _ in range(options.rounds):
-        side.seconds("stream 1")
-    denoise, forwards, steps = (now - then for now, then in zip(spent(), before))
+    found = {}
+    for name, line in (("plain", "plain"), ("previews", "stream 1")):
+        side.seconds(line)
+        before = spent()
+        for _ in range(options.rounds):
+            side.seconds(line)
+        denoise, forwards, steps = (now - then for now, then in zip(spent(), before))
+        found[name] = {"seconds_per_step": (denoise - forwards) / steps, "step_seconds": forwards / steps}
+    side.seconds("between")
+    found["sampler_seconds"] = statistics.median(side.seconds("between") for _ in range(options.rounds))
     side.close()
     server.close()
-    return {"seconds_per_step": (denoise - forwards) / steps, "of_step": denoise / forwards - 1}
+    return found
 
 
 def simulated(options):
@@ -167,7 +173,10 @@ def print_goals(results, added):
     print(f"| none wrong | {sum(map(wrong, everything))} of {sum(r['verification']['compared'] for r in everything)} |")
     if easel and middle(easel, "wait_error") is not None:
         print(f"| load 0.8, foretold wait: within 20 % (median) | {100 * middle(easel, 'wait_error'):.0f} % |")
-    print(f"| between forwards of one picture: 50 µs a step, 2 % of it | {1e6 * added['seconds_per_step']:.0f} µs, {100 * added['of_step']:.1f} % |")
+    for name, what in (("plain", "no previews"), ("previews", "a preview every second step")):
+        extra = added[name]["seconds_per_step"] - added["sampler_seconds"]
+        print(f"| a step of one picture, {what}: 50 µs over the same loop without a server, 2 % of it (aim 1 %) "
+              f"| {1e6 * extra:.0f} µs, {100 * extra / added[name]['step_seconds']:.1f} % |")
 
 
 def main():
@@ -191,7 +200,7 @@ def main():
     if kept(options.out / "asked.json", lambda: asked) != asked:
         parser.error(f"{options.out} has a run of other requests or another model; give another --out, or delete it")
     serial = kept(options.out / "capacity.json", lambda: capacity(options))["requests_per_second"]
-    added = kept(options.out / "overhead.json", lambda: overhead(options))
+    added = kept(options.out / "step-overhead.json", lambda: overhead(options))
     cells = list(itertools.product(range(1, options.seeds + 1), options.loads, options.policies))  # whole tables early
     results = {(load, policy): [] for load in options.loads for policy in options.policies}
     for done, (seed, load, policy) in enumerate(cells):

@@ -177,7 +177,7 @@ class SimulatedWorker {
     }
     int rows = 0;
     std::vector<size_t> requests;
-    for (size_t i : policy_->Pick(ActiveCandidates(), costs_->times())) {
+    for (size_t i : policy_->Pick(Candidates([](const Active& active) { return !active.done(); }), costs_->times())) {
       batch.push_back(denoising[i]);
       rows += denoising[i]->job.rows;
       requests.push_back(RequestOf(denoising[i]->job));
@@ -208,7 +208,12 @@ class SimulatedWorker {
   }
 
   void Finish() {
-    const auto finished = std::find_if(active_.begin(), active_.end(), [](const Active& a) { return a.done(); });
+    auto finished = active_.end();
+    for (auto active = active_.begin(); active != active_.end(); ++active) {
+      if (!active->done()) continue;
+      const bool first = finished == active_.end() || GoesBefore(CandidateOf(*active), CandidateOf(*finished));
+      if (first) finished = active;
+    }
     if (finished == active_.end()) return;
     const GenerationSpec& spec = finished->job.spec;
     const double decode = truth_.OfSize(spec.width, spec.height).decode_seconds;
@@ -227,12 +232,15 @@ class SimulatedWorker {
     queue_->Ended(job, was);
   }
 
-  BatchCandidate CandidateOf(const Active& active) const {
+  static JobWork WorkLeft(const Active& active) {
     JobWork left = WholeWork(active.job);
     left.evaluations -= active.steps_done;
     left.encoded = true;
     left.shape = active.shape;
-    BatchCandidate candidate = outlook_.Candidate(active.job, left, active.last_served_at, now_);
+    return left;
+  }
+  BatchCandidate CandidateOf(const Active& active) const {
+    BatchCandidate candidate = outlook_.Candidate(active.job, WorkLeft(active), active.last_served_at, now_);
     candidate.last_served = active.last_served;
     candidate.arrived = active.arrived;
     return candidate;
@@ -243,12 +251,16 @@ class SimulatedWorker {
     candidate.arrived = waiting.arrived;
     return candidate;
   }
-  std::vector<BatchCandidate> ActiveCandidates() const {
+  template <typename Which>
+  std::vector<BatchCandidate> Candidates(Which which) const {
     std::vector<BatchCandidate> candidates;
     for (const Active& active : active_) {
-      if (!active.done()) candidates.push_back(CandidateOf(active));
+      if (which(active)) candidates.push_back(CandidateOf(active));
     }
     return candidates;
+  }
+  std::vector<BatchCandidate> ActiveCandidates() const {
+    return Candidates([](const Active&) { return true; });
   }
   std::vector<BatchCandidate> WaitingCandidates() const {
     std::vector<BatchCandidate> candidates;
@@ -260,6 +272,7 @@ class SimulatedWorker {
     for (const Active& active : active_) {
       const int steps = active.job.spec.num_inference_steps;
       seconds += active.job.seconds_on[index_] * (steps - active.steps_done) / steps;
+      if (active.done()) seconds += costs_->Predict(WorkLeft(active)).outside_forwards;
     }
     for (const Waiting& waiting : waiting_) seconds += waiting.job.seconds_on[index_];
     return seconds;

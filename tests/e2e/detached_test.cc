@@ -321,6 +321,37 @@ TEST(DetachedTest, AJoinedGenerationOutlivesItsFirstCaller) {
   EXPECT_TRUE(second.status.ok()) << second.status.error_message();
 }
 
+// By a caller with more time, or by one who leaves it to the server.
+TEST(DetachedTest, AJoinedGenerationOutlivesItsFirstCallersDeadline) {
+  for (const bool submitted : {false, true}) {
+    std::atomic<bool> late = false;
+    TestServer::Options options;
+    options.engine.now = [&late] { return SteadyNow() + (late ? absl::Hours(2) : absl::ZeroDuration()); };
+    const auto server = Serving(options);
+    v1::GenerateRequest request = Staged(6);
+    request.set_request_id("mine");
+    Caller first(*server), second(*server);
+    server->gate->Hold();
+    grpc::ClientContext hurried, patient;
+    hurried.set_deadline(std::chrono::system_clock::now() + std::chrono::hours(1));
+    const auto early = first.BeginStream(&hurried, request);
+    server->gate->AwaitForwards(1);
+    std::unique_ptr<grpc::ClientReader<v1::GenerationEvent>> kept;
+    if (submitted) {
+      kept = second.BeginWatch(&patient, second.Submit(request).id());
+    } else {
+      kept = second.BeginStream(&patient, request);
+    }
+    v1::GenerationEvent event;
+    ASSERT_TRUE(kept->Read(&event));
+    late = true;
+    server->gate->Release();
+    EXPECT_EQ(PicturesOf(second.ReadAll(*kept)).size(), 1u);
+    EXPECT_TRUE(second.status.ok()) << second.status.error_message();
+    first.ReadAll(*early);
+  }
+}
+
 TEST(DetachedTest, ARefusedSubmissionLeavesNothing) {
   TestServer::Options options;
   options.engine.max_queue = 1;

@@ -195,6 +195,28 @@ TEST(LifecycleTest, CutShortEndsADrainAtOnce) {
   EXPECT_LT(server->gate->acts().size(), 1000u);
 }
 
+// Not "CANCELLED: the caller has gone", which a Shutdown before the job's own end would make of it.
+TEST(LifecycleTest, WhoIsCutShortIsToldSoAndSoIsTheLog) {
+  constexpr int kNeverDone = 1'000'000;
+  TestServer::Options options;
+  options.app.limits.max_steps = kNeverDone;
+  const auto server = Serving(options);
+  server->gate->Hold();
+  absl::StatusOr<v1::GenerateResponse> running;
+  std::thread caller([&] { running = Draw(*server, Staged(kNeverDone)); });
+  server->gate->AwaitForwards(1);
+  std::thread drain([&] { server->app->Drain(absl::InfiniteFuture()); });
+  AwaitNotServing(*server);
+  std::thread cut([&] { server->app->CutShort(); });
+  server->gate->Release();
+  caller.join();
+  cut.join();
+  drain.join();
+  EXPECT_EQ(running.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(running.status().message(), "the server is stopping");
+  EXPECT_EQ(server->log.AwaitGenerations(1)[0].status, running.status());
+}
+
 TEST(LifecycleTest, AnAddressInUseIsAnError) {
   TestServer::Options with_metrics;
   with_metrics.app.metrics_listen = Address{"127.0.0.1", 0};
@@ -209,6 +231,24 @@ TEST(LifecycleTest, AnAddressInUseIsAnError) {
   const auto third = App::Listen(options);
   ASSERT_FALSE(third.ok());
   EXPECT_THAT(std::string(third.status().message()), testing::HasSubstr(server->app->metrics_address()));
+  for (const auto& status : {second.status(), third.status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  }
+}
+
+TEST(LifecycleTest, AnAddressThatIsNotOursIsAMistakeAndNotInUse) {
+  for (const char* host : {"203.0.113.7", "no-such-host.invalid"}) {
+    for (const bool metrics : {false, true}) {
+      App::Options options;
+      options.listen = {metrics ? "127.0.0.1" : host, 0};
+      if (metrics) options.metrics_listen = Address{host, 0};
+      const auto opened = App::Listen(options);
+      EXPECT_EQ(opened.status().code(), absl::StatusCode::kInvalidArgument) << opened.status();
+      EXPECT_THAT(std::string(opened.status().message()),
+                  testing::AllOf(testing::HasSubstr(host),
+                                 testing::HasSubstr(metrics ? "--metrics-listen" : "--listen")));
+    }
+  }
 }
 
 // What server reflection says when asked for the services.

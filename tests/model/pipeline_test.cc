@@ -110,14 +110,13 @@ TEST(Tokenize, GivesTheRowsThatGuidanceNeeds) {
   EXPECT_EQ(rows(0), std::pair(false, true));
 }
 
-TEST(Tokenize, CountsTheTokensThatWereCutOfBothPrompts) {
+TEST(Tokenize, CountsTheTokensThatWereCutOfEachPrompt) {
   auto pipeline = MakeAnalyticPipeline();
   GenerationSpec spec = DefaultSpec(*pipeline);
   spec.prompt = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18";
-  EXPECT_EQ(pipeline->Tokenize(spec)->tokens_cut, 2);
+  EXPECT_EQ(pipeline->Tokenize(spec)->tokens_cut, (TokensCut{2, 0}));
   spec.negative_prompt = *spec.prompt + " 19";
-  EXPECT_EQ(pipeline->Tokenize(spec)->tokens_cut, 5);
-  EXPECT_EQ(pipeline->Encode(*pipeline->Tokenize(spec))->tokens_cut, 5);
+  EXPECT_EQ(pipeline->Tokenize(spec)->tokens_cut, (TokensCut{2, 3}));
 }
 
 // --- Where a seed leads.

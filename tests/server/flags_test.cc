@@ -138,6 +138,14 @@ TEST_F(FlagsTest, EveryFlagIsAVariableAndAKey) {
     EXPECT_THAT(by_flags, HasSubstr(absl::StrCat("\n", each.name, " = "))) << by_flags;
 }
 
+TEST_F(FlagsTest, ASlashAtTheEndIsNoPartOfAModelsName) {
+  for (const std::string& there : {directory_, absl::StrCat(directory_, "/not-there")}) {
+    const Outcome outcome = Parse({"--model", there + "/"});
+    ASSERT_TRUE(std::holds_alternative<Flags>(outcome.parsed)) << outcome.err;
+    EXPECT_EQ(std::get<Flags>(outcome.parsed).load.models[0].name, std::filesystem::path(there).filename());
+  }
+}
+
 TEST_F(FlagsTest, NoRequestMayAskForMorePicturesThanCouldEverBeAccepted) {
   const auto max_images = [](std::vector<std::string> words) {
     return std::get<Flags>(Parse(std::move(words)).parsed).app.limits.max_images;

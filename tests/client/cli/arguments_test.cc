@@ -152,6 +152,26 @@ TEST(Arguments, WhatIsAValueOrAPromptStaysAsItIs) {
   EXPECT_TRUE(Parsed({"models", "--json="}).json);  // takes no value
 }
 
+TEST(Arguments, BracketsAreNoList) {
+  const Arguments a =
+      Parsed({"generate", "[a cat, a dog]", "[]", "[b,c]", "--negative-prompt", "[x, y]", "--model=[m]"});
+  EXPECT_THAT(a.generate.prompt, ElementsAre("[a cat, a dog]", "[]", "[b,c]"));
+  EXPECT_EQ(a.generate.negative_prompt, "[x, y]");
+  EXPECT_EQ(a.generate.model, "[m]");
+}
+
+TEST(Arguments, NumbersAreDecimal) {
+  const Arguments a = Parsed(
+      {"generate", "--seed", "010", "--steps", "08", "-n", "0012", "--quality", "010", "--retries", "010"});
+  EXPECT_EQ(a.generate.seed, 10u);
+  EXPECT_EQ(a.generate.num_inference_steps, 8u);
+  EXPECT_EQ(a.generate.num_images, 12u);
+  EXPECT_EQ(a.generate.quality, 10u);
+  EXPECT_EQ(a.connection.retries, 10);
+  EXPECT_THAT(Left({"generate", "--quality", "101"}).text,
+              HasSubstr("'101' is not a whole number from 1 to 100"));
+}
+
 TEST(Arguments, EnvironmentNamesTheServerAndFlagsWin) {
   setenv("EASEL_SERVER", "elsewhere:2", 1);
   setenv("EASEL_API_KEY", "from-env", 1);

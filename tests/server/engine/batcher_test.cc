@@ -219,17 +219,5 @@ TEST(BatcherTest, WhatIsDueBeforeAJobIsDoneBeforeIt) {
   EXPECT_EQ(SecondsUntilDone(shared, {Due(Job(), 9, 1)}), 3) << "in forwards with the other it is no later";
 }
 
-// Two shapes, so that nobody rides along: `due` has steps to do and 10 s for them; the other has had none
-// yet, and is due later.
-BatchCandidate Due(double seconds_left, uint64_t last_served) {
-  BatchCandidate due;
-  due.shape = {0, 1, 1, 1, 0};
-  due.evaluations = static_cast<int>(seconds_left);
-  due.seconds_left = due.shared_seconds_left = seconds_left;
-  due.seconds_to_deadline = 10;
-  due.last_served = last_served;
-  return due;
-}
-
 }  // namespace
 }  // namespace easel

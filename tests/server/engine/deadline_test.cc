@@ -92,6 +92,24 @@ TEST(DeadlineTest, AHopelessJobLeavesAtTheNextStepAndItsSlotWorksForAnother) {
   studio.ExpectItsPicture(other);
 }
 
+TEST(DeadlineTest, APutOffDeadlineCountsFromTheNextStep) {
+  std::atomic<int64_t> clock = 1;
+  EngineOptions options = ASecondAForward(1);
+  options.now = [&clock] { return absl::FromUnixSeconds(clock); };
+  Studio studio(options);
+  studio.gate->Hold();
+  auto running = studio.Submit(Spec(1, 5), WithDeadline(7));
+  studio.gate->AwaitForwards(1);
+  auto waiting = studio.Submit(Spec(2, 2), WithDeadline(9));
+  running.handle.PutOffDeadline(absl::InfiniteFuture());
+  waiting.handle.PutOffDeadline(absl::FromUnixSeconds(1000));
+  waiting.handle.PutOffDeadline(absl::FromUnixSeconds(2));  // not brought forward
+  clock = 100;
+  studio.gate->Release();
+  studio.ExpectItsPicture(running);
+  studio.ExpectItsPicture(waiting);
+}
+
 TEST(DeadlineTest, ASamplerThatEvaluatesTwiceAStepIsJudgedByItsEvaluationsFromTheFirst) {
   Studio studio(ASecondAForward(1));
   GenerationSpec spec = Spec(1, 3);

@@ -117,6 +117,24 @@ TEST(FaultTest, ALostDeviceFailsWhatRunsAndItsModelIsDown) {
   EXPECT_EQ(observer.jobs(), 0);
 }
 
+// The worker has counted its tenant's jobs neither when they come nor when they end.
+TEST(FaultTest, ALostDeviceEndsWhatItsWorkerHadNotReceived) {
+  Studio studio;
+  SubmitOptions of_one, of_another;
+  of_one.tenant = "one";
+  of_another.tenant = "another";
+  studio.gate->Hold();
+  const auto fatal = studio.Submit(WithClass(Spec(1, 4), kDeviceLosingClass), of_one);
+  studio.gate->AwaitForwards(1);
+  const auto unseen = studio.Submit(Spec(2, 4), of_another);
+  const auto of_the_same = studio.Submit(Spec(3, 4), of_one);
+  studio.gate->Release();
+  for (const auto* order : {&fatal, &unseen, &of_the_same}) {
+    EXPECT_EQ(order->listener->AwaitEnd().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(order->listener->ends(), 1);
+  }
+}
+
 TEST(FaultTest, TheWaitingJobsOfADeadWorkerMoveToAnother) {
   DownObserver observer;
   EngineOptions options = Rows(1);

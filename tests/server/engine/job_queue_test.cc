@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <thread>
 
 #include "server/engine/estimate.h"
@@ -39,6 +40,20 @@ TEST(JobQueueTest, KeepsTheOrder) {
   ASSERT_TRUE(queue.Push(MakeJobs({2}), {0}).ok());
   EXPECT_EQ(Steps(queue.Take(0, kDoNotWait, 0)), std::vector<int>({3, 1, 2}));
   EXPECT_TRUE(queue.Take(0, kDoNotWait, 0).jobs.empty());
+}
+
+TEST(JobQueueTest, NobodyGetsWhatDoesNotFit) {
+  JobQueue queue(2, 8);
+  Job job = MakeJob(100);
+  job.seconds_on[0] = std::numeric_limits<double>::infinity();
+  std::vector<Job> jobs;
+  jobs.push_back(job);
+  ASSERT_TRUE(queue.Push(std::move(jobs), {0, 1}).ok());
+  EXPECT_TRUE(queue.Take(0, kDoNotWait, 0).jobs.empty());
+  JobQueue::Delivery delivery = queue.Take(1, kDoNotWait, 0);
+  EXPECT_EQ(Steps(delivery), std::vector<int>({100}));
+  // Nor when the one that it fits is lost.
+  EXPECT_EQ(queue.Lose(1, std::move(delivery.jobs), {{0, 1}}).jobs.size(), 1u);
 }
 
 TEST(JobQueueTest, AllOrNothing) {

@@ -122,6 +122,24 @@ TEST(PolicyPromises, AFloodDoesNotRaiseAnothersTailByMoreThanAQuarter) {
       << Percentile(beside, 0.5) << " and " << Percentile(beside, 0.99);
 }
 
+// Of one step: a forward ends four of them, and between two forwards one is decoded.
+TEST(PolicyPromises, WhatWaitsForTheDecoderKeepsItsSeat) {
+  SimulatedServer server = Server([](int rows) { return 0.01 + 0.002 * rows; });
+  server.costs[0].decode_seconds = 0.05;
+  server.max_queue = 8;
+  std::vector<SimulatedRequest> requests;
+  for (int i = 0; i < 60 * 60; ++i) requests.push_back(Asked(i / 60.0, 1));  // three times what it can do
+  int refused = 0;
+  double longest = 0;
+  for (const LoadRecord& record : Simulate(server, requests)) {
+    refused += record.code == absl::StatusCode::kResourceExhausted;
+    if (record.code == absl::StatusCode::kOk) longest = std::max(longest, Latency(record));
+  }
+  EXPECT_GT(refused, 1000);
+  // All seats and the whole line before it, and of each a decode and at most a forward of its own.
+  EXPECT_LT(longest, (4 * kMaxRows + 8 + 1) * (0.05 + 0.018));
+}
+
 TEST(PolicyPromises, AnIdleTenantHoardsNoCredit) {
   std::vector<SimulatedRequest> requests;
   for (int i = 0; i < 1860 * 4; ++i) {

@@ -34,7 +34,7 @@ class Mailbox : public ServiceObserver {
     for (int i = 0; i < pictures; ++i) listeners_.push_back(generation_->Listener(i));
   }
   // One handle a picture, whose cancel flags can be looked at.
-  void Begin(int tokens_cut = 0) {
+  void Begin(TokensCut tokens_cut = {}) {
     std::vector<JobHandle> handles;
     for (size_t i = 0; i < listeners_.size(); ++i) {
       cancelled_.push_back(std::make_shared<CancelFlag>(false));
@@ -236,14 +236,16 @@ TEST(EventStreamTest, WarnsOfWhatWasCut) {
   GenerationPlan plan = PlanOf(1);
   plan.resolved.set_prompt("long");
   Mailbox mailbox(std::move(plan));
-  mailbox.Begin(/*tokens_cut=*/5);
+  mailbox.Begin({.prompt = 5, .negative_prompt = 1});
   mailbox.job(0).OnStarted("cpu");
   const v1::Started started = std::get<v1::GenerationEvent>(mailbox.Next()).started();
-  ASSERT_EQ(started.warnings_size(), 1);
+  ASSERT_EQ(started.warnings_size(), 2);
   EXPECT_EQ(started.warnings(0).field(), "prompt");
   EXPECT_EQ(started.warnings(0).tokens_cut(), 5u);
   EXPECT_EQ(started.warnings(0).message(),
             "is longer than the model reads: 5 tokens were cut off at the end");
+  EXPECT_EQ(started.warnings(1).field(), "negative_prompt");
+  EXPECT_EQ(started.warnings(1).tokens_cut(), 1u);
 }
 
 TEST(EventStreamTest, AFailureCancelsTheOthersAndFinishedPicturesStillArrive) {

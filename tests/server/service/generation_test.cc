@@ -36,7 +36,7 @@ class Studio : public ServiceObserver {
     for (int i = 0; i < pictures; ++i) {
       listeners_.push_back(generation_->Listener(i));
       cancelled_.push_back(std::make_shared<CancelFlag>(false));
-      handles_.emplace_back(cancelled_.back(), 0);
+      handles_.emplace_back(cancelled_.back(), TokensCut{});
     }
     if (begun == kBegun) Begin();
   }
@@ -235,7 +235,7 @@ TEST(GenerationTest, OnlyTheLastOfItsCallersCancels) {
 TEST(GenerationTest, DetachedItGoesOnWithoutItsCaller) {
   for (const bool from_the_first : {true, false}) {
     Studio studio(1, from_the_first);
-    if (!from_the_first) studio.generation().Join(/*detach=*/true);
+    if (!from_the_first) studio.generation().Join(/*detach=*/true, absl::InfiniteFuture());
     Reader caller(studio, kOwner);
     studio.job(0).OnStarted("cpu");
     caller.stream->Leave(absl::CancelledError("gone"));
@@ -379,9 +379,9 @@ TEST(GenerationTest, RefusedItTellsWhoJoinedMeanwhile) {
 // A second caller joins by its request_id, and leaves, while the first is still in Submit.
 TEST(GenerationTest, WhoJoinsAndLeavesBeforeTheFirstCallerReadsTakesNothingFromIt) {
   Studio studio(1, /*detached=*/false, Studio::kInSubmit);
-  ASSERT_TRUE(studio.generation().Join(/*detach=*/false));
+  ASSERT_TRUE(studio.generation().Join(/*detach=*/false, absl::InfiniteFuture()));
   {
-    ASSERT_TRUE(studio.generation().Join(false));
+    ASSERT_TRUE(studio.generation().Join(false, absl::InfiniteFuture()));
     Reader second(studio, kOwner);
     second.stream->Leave(absl::CancelledError("gone"));
     EXPECT_THAT(second.Read(), ElementsAre("CANCELLED"));
@@ -397,7 +397,7 @@ TEST(GenerationTest, WhoJoinsAndLeavesBeforeTheFirstCallerReadsTakesNothingFromI
 TEST(GenerationTest, TheFirstCallerMayLeaveBeforeWhoJoinedReads) {
   Studio studio(1);
   Reader first(studio, kOwner);
-  ASSERT_TRUE(studio.generation().Join(false));
+  ASSERT_TRUE(studio.generation().Join(false, absl::InfiniteFuture()));
   first.stream->Leave(absl::CancelledError("gone"));
   EXPECT_FALSE(studio.cancelled(0));
   {
@@ -406,8 +406,8 @@ TEST(GenerationTest, TheFirstCallerMayLeaveBeforeWhoJoinedReads) {
     second.Read();
   }
   EXPECT_TRUE(studio.cancelled(0)) << "nobody wants it any more";
-  EXPECT_FALSE(studio.generation().Join(false)) << "there is nothing to join";
-  EXPECT_FALSE(studio.generation().Join(true));
+  EXPECT_FALSE(studio.generation().Join(false, absl::InfiniteFuture())) << "there is nothing to join";
+  EXPECT_FALSE(studio.generation().Join(true, absl::InfiniteFuture()));
 }
 
 TEST(GenerationTest, PreviewsAreLetGoOnceItHasEndedAndNobodyReads) {
@@ -437,6 +437,21 @@ TEST(GenerationTest, AStalledReaderIsClosedAndTheGenerationCancelled) {
   EXPECT_THAT(caller.Read(), ElementsAre("CANCELLED"));
   EXPECT_EQ(caller.end->message(), "stalled");
   EXPECT_TRUE(studio.cancelled(0));
+}
+
+TEST(GenerationTest, AReaderWhoseEventIsWrittenIsNotStalled) {
+  Studio studio(1);
+  Reader caller(studio, kOwner);
+  studio.job(0).OnStarted("cpu");
+  studio.job(0).OnProgress(Step(1));
+  caller.Next();
+  caller.stream->Written();  // and asks for the next one only later
+  studio.generation().CloseStalled(kStart + absl::Seconds(3600), absl::CancelledError("stalled"));
+  EXPECT_EQ(caller.closes, 0);
+  caller.Next();
+  studio.generation().CloseStalled(kStart + absl::Seconds(3600), absl::CancelledError("stalled"));
+  EXPECT_EQ(caller.closes, 1);
+  EXPECT_EQ(caller.Next(), "CANCELLED");
 }
 
 TEST(GenerationTest, AReaderThatWaitsForNewsIsNotStalled) {

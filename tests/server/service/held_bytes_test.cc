@@ -57,7 +57,7 @@ class Keeper : public ServiceObserver {
     std::vector<JobHandle> handles;
     std::vector<std::shared_ptr<JobListener>> listeners;
     for (int i = 0; i < pictures; ++i) {
-      handles.emplace_back(std::make_shared<CancelFlag>(false), 0);
+      handles.emplace_back(std::make_shared<CancelFlag>(false), TokensCut{});
       listeners.push_back(generation->Listener(i));
     }
     generation->Begin(std::move(handles));
